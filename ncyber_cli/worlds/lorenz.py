@@ -1,0 +1,132 @@
+"""Poisson spikes from a Lorenz attractor: latent dynamics that are known, chaotic and nonlinear.
+
+The attractor is normalised per axis (mean 0, sd 1) and read out by log-linear Poisson neurons,
+`rate = exp(C x + d)`. A trial is one second in 10 ms bins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncyber_cli.worlds.simulated import Signal, SimulatedAnimal, poisson_counts
+
+SIGMA, RHO, BETA = 10.0, 28.0, 8.0 / 3.0
+SPEED = 1.5  # Lorenz time units per second: two to three turns a trial
+SUBSTEPS = 5  # RK4 steps a bin; halving them changes a 1 s path by less than 1e-5 of its sd
+BURN_IN = 20.0  # Lorenz time units from a random start to the attractor
+BIN_S, TRIAL_BINS = 0.01, 100
+MEAN_RATE_HZ = 10.0
+READOUT_SD = 0.6  # sd of a row of C: puts the Bayes ceiling of co-smoothing near 0.46 bits per spike
+# Mean and sd of the attractor's axes (time average over 1e5 time units); z's mean is not 0 and x, y share a sign symmetry.
+MEAN: Final = np.array([0.0, 0.0, 23.55])
+SD: Final = np.array([7.92, 9.01, 8.62])
+
+
+@dataclass(frozen=True)
+class LorenzReadout:
+    """Log-linear Poisson readout of one animal: expected counts = exp(x C' + d)."""
+
+    weights: NDArray[np.float64]  # C (unit, 3)
+    offset: NDArray[np.float64]  # d (unit,), log counts per bin
+
+    def expected(self, latent: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Expected counts per bin, (..., unit), from normalised latents (..., 3)."""
+        return np.exp(latent @ self.weights.T + self.offset)
+
+
+def _flow(state: NDArray[np.float64]) -> NDArray[np.float64]:
+    x, y, z = state[..., 0], state[..., 1], state[..., 2]
+    return np.stack([SIGMA * (y - x), x * (RHO - z) - y, x * y - BETA * z], axis=-1)
+
+
+def lorenz_step(state: NDArray[np.float64], duration: float) -> NDArray[np.float64]:
+    """One classical Runge-Kutta step of the Lorenz equations, (..., 3) to (..., 3), in Lorenz units."""
+    k1 = _flow(state)
+    k2 = _flow(state + 0.5 * duration * k1)
+    k3 = _flow(state + 0.5 * duration * k2)
+    k4 = _flow(state + duration * k3)
+    return state + duration / 6.0 * (k1 + 2 * k2 + 2 * k3 + k4)
+
+
+def next_bin(state: NDArray[np.float64], bin_s: float = BIN_S, speed: float = SPEED) -> NDArray[np.float64]:
+    """The state one bin later; states in Lorenz units."""
+    for _ in range(SUBSTEPS):
+        state = lorenz_step(state, speed * bin_s / SUBSTEPS)
+    return state
+
+
+def normalise(state: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lorenz units to latents of mean 0 and sd 1."""
+    return (state - MEAN) / SD
+
+
+def attractor_states(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Independent draws (count, 3) from the attractor, in Lorenz units."""
+    state = MEAN + SD * rng.standard_normal((count, 3))
+    for _ in range(int(BURN_IN / 0.01)):
+        state = lorenz_step(state, 0.01)
+    # trials start at unrelated phases, also where the transients were short
+    for _ in range(int(rng.integers(0, 200))):
+        state = lorenz_step(state, 0.01)
+    return state
+
+
+def draw_readout(units: int, rng: np.random.Generator, bin_s: float = BIN_S) -> LorenzReadout:
+    """A random readout whose neurons all fire MEAN_RATE_HZ on average over the attractor."""
+    weights = READOUT_SD * rng.standard_normal((units, 3))
+    reference = normalise(attractor_states(4000, rng))
+    offset = np.log(MEAN_RATE_HZ * bin_s) - np.log(np.exp(reference @ weights.T).mean(axis=0))
+    return LorenzReadout(weights, offset)
+
+
+def simulate(
+    *,
+    trials: int = 1000,
+    seed: int = 0,
+    animal: int = 0,
+    units: int = 64,
+    held_out: int = 16,
+    bins: int = TRIAL_BINS,
+    process_noise_sd: float = 0.0,
+) -> SimulatedAnimal:
+    """Spikes of one animal; the last `held_out` units carry `heldout = True`.
+
+    Truth: `latent` (trial, time, 3), normalised; `rate` (trial, time, unit), expected counts per bin.
+    `process_noise_sd` is the sd per bin of noise on the state, as a share of each axis' sd.
+    """
+    rng = np.random.default_rng([seed, animal, 1])
+    readout = draw_readout(units, rng)
+    state = attractor_states(trials, rng)
+    path = np.empty((trials, bins, 3))
+    for time in range(bins):
+        path[:, time] = state
+        state = next_bin(state)
+        if process_noise_sd > 0:
+            state = state + process_noise_sd * SD * rng.standard_normal(state.shape)
+    latent = normalise(path)
+    rate = readout.expected(latent)
+    per_second = 1.0 / BIN_S
+    return SimulatedAnimal(
+        animal=f"lorenz-{animal + 1}",
+        world="lorenz",
+        seed=seed,
+        bin_s=BIN_S,
+        counts=poisson_counts(rate, rng),
+        unit_area=["attractor"] * units,
+        truth={
+            "latent": Signal(latent, per_second, "a.u.", "Lorenz state, mean 0 and sd 1 per axis", BIN_S / 2),
+            "rate": Signal(rate, per_second, "counts", "expected spikes per bin of each unit", BIN_S / 2),
+        },
+        unit_columns={
+            "heldout": np.arange(units) >= units - held_out,
+            "truth_weight_0": readout.weights[:, 0],
+            "truth_weight_1": readout.weights[:, 1],
+            "truth_weight_2": readout.weights[:, 2],
+            "truth_offset": readout.offset,
+        },
+        constants={"speed_per_s": SPEED, "process_noise_sd": process_noise_sd},
+    )

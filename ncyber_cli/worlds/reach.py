@@ -1,0 +1,103 @@
+"""Reaching animals whose objective is known: closed loops of a brain, a muscle, a mass and delayed senses."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ncyber_cli.worlds.reach_animal import draw_animal
+from ncyber_cli.worlds.reach_loop import STEP_S, Loop, run_loop
+from ncyber_cli.worlds.reach_neurons import bin_rates, brain_latent
+from ncyber_cli.worlds.reach_task import BIN_S, TRIAL_S, GoalSet, Schedule, draw_schedule
+from ncyber_cli.worlds.simulated import Signal, SimulatedAnimal, poisson_counts
+
+BEHAVIOR_HZ = 100.0
+
+
+def simulate(
+    *,
+    trials: int = 160,
+    seed: int = 0,
+    animal: int = 0,
+    units: int | None = None,
+    goals: GoalSet = "eight",
+    jump_probability: float = 0.2,
+    pulse_probability: float = 0.3,
+    trial_s: float = TRIAL_S,
+    gain_scale: float = 1.0,
+    nuisance_sd: float = 0.1,
+    gain_sd: float = 0.05,
+) -> SimulatedAnimal:
+    """One animal's session; body and neurons depend on (seed, animal) alone, trials on the rest as well.
+
+    Behaviour and force are states at 100 Hz from the trial's start. Truth is on 20 ms bins, taken at the
+    bin's centre: `objective` (m), `control` and `actuator` (m/s^2), `latent`; `rate` is the expected
+    count of the whole bin.
+    """
+    subject = draw_animal(animal, seed, units=units, gain_scale=gain_scale, nuisance_sd=nuisance_sd, gain_sd=gain_sd)
+    rng = np.random.default_rng([seed, animal, 3])
+    schedule = draw_schedule(trials, rng, goals, jump_probability, pulse_probability)
+    per_bin = round(BIN_S / STEP_S)
+    loop = run_loop(subject.body, schedule, round(trial_s / BIN_S) * per_bin, rng)
+    latent = brain_latent(loop, subject.neurons, subject.body.bound_m_s2)
+    rate = bin_rates(latent, subject.neurons, per_bin, rng)
+    behavior, force = _behavior(loop)
+    body = subject.body
+    return SimulatedAnimal(
+        animal=subject.name,
+        world="reach",
+        seed=seed,
+        bin_s=BIN_S,
+        counts=poisson_counts(rate, rng),
+        unit_area=subject.neurons.area,
+        behavior=behavior,
+        inputs=force,
+        truth={
+            "objective": _truth(loop.objective, "m", "goal that the brain pursues"),
+            "control": _truth(loop.command, "m/s^2", "motor command before the muscle"),
+            "actuator": _truth(loop.actuator, "m/s^2", "motor command after the muscle's lag"),
+            "latent": _truth(latent, "a.u.", "plan (2), state estimate (4) and command (5) of the brain"),
+            "rate": Signal(rate, 1 / BIN_S, "counts", "expected spikes per bin of each unit", BIN_S / 2),
+        },
+        trial_columns=_columns(schedule),
+        trial_truth={
+            "gate_time": schedule.gate_s,
+            "cue_arrival_time": schedule.cue_s + body.delay_s,
+            "jump_arrival_time": schedule.jump_s + body.delay_s,
+        },
+        constants={
+            "mass_kg": body.mass_kg,
+            "muscle_lag_s": body.muscle_lag_s,
+            "delay_s": body.delay_s,
+            "bound_m_s2": body.bound_m_s2,
+            **{f"stiffness_{i}{j}_per_s2": float(body.stiffness_per_s2[i, j]) for i in (0, 1) for j in (0, 1)},
+            **{f"damping_{i}{j}_per_s": float(body.damping_per_s[i, j]) for i in (0, 1) for j in (0, 1)},
+        },
+    )
+
+
+def _truth(values: np.ndarray, unit: str, description: str) -> Signal:  # type: ignore[type-arg]
+    per_bin = round(BIN_S / STEP_S)
+    return Signal(values[:, per_bin // 2 :: per_bin], 1 / BIN_S, unit, description, BIN_S / 2)
+
+
+def _behavior(loop: Loop) -> tuple[dict[str, Signal], dict[str, Signal]]:
+    every = round(1 / (BEHAVIOR_HZ * STEP_S))
+    hand = {
+        "hand_pos": Signal(loop.position[:, ::every], BEHAVIOR_HZ, "m", "hand position, x and y"),
+        "hand_vel": Signal(loop.velocity[:, ::every], BEHAVIOR_HZ, "m/s", "hand velocity, x and y"),
+    }
+    force = Signal(loop.force[:, ::every], BEHAVIOR_HZ, "N", "force of the manipulandum on the hand, x and y")
+    return hand, {"external_force": force}
+
+
+def _columns(schedule: Schedule) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+    return {
+        "target_on_time": schedule.cue_s,
+        "go_time": schedule.go_s,
+        "jump_time": schedule.jump_s,
+        "pulse_time": schedule.pulse_s,
+        "target_x": schedule.first_target[:, 0],
+        "target_y": schedule.first_target[:, 1],
+        "final_target_x": schedule.last_target[:, 0],
+        "final_target_y": schedule.last_target[:, 1],
+    }

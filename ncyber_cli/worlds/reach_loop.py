@@ -1,0 +1,116 @@
+"""The closed loop of the reaching world, integrated in 2 ms steps for all trials at once.
+
+command -> muscle (first-order lag) -> mass -> senses (delay) -> estimate -> command. The estimate is the
+delayed state rolled forward by the animal's own commands (a Smith predictor): what it commanded
+it knows at once, what pushed it only after the delay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncyber_cli.worlds.reach_animal import Body
+from ncyber_cli.worlds.reach_task import Schedule
+
+STEP_S = 0.002
+GATE_S = 0.06  # the command's gate opens over this time
+BELIEF_S = (0.02, 0.04)  # a new target replaces the old one in the brain over this time
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """States at the start of each 2 ms step, (trial, step, 2), in m, m/s, m/s^2, N; gate (trial, step)."""
+
+    objective: Floats
+    command: Floats
+    actuator: Floats
+    position: Floats
+    velocity: Floats
+    estimated_position: Floats
+    estimated_velocity: Floats
+    force: Floats
+    gate: Floats
+
+
+def smooth_step(phase: Floats) -> Floats:
+    """0 below 0, 1 above 1, smooth between."""
+    clipped = np.clip(phase, 0.0, 1.0)
+    return clipped * clipped * (3.0 - 2.0 * clipped)
+
+
+def believed_goal(schedule: Schedule, time_s: Floats, delay_s: float, rng: np.random.Generator) -> Floats:
+    """What the brain pursues (trial, step, 2): the centre, then each target `delay_s` after it was shown."""
+    trials = len(schedule.cue_s)
+    goal = np.zeros((trials, time_s.size, 2))
+    jump = np.where(np.isnan(schedule.jump_s), np.inf, schedule.jump_s)
+    for shown, target in ((schedule.cue_s, schedule.first_target), (jump, schedule.last_target)):
+        length = rng.uniform(*BELIEF_S, (trials, 1))
+        share = smooth_step((time_s[None] - shown[:, None] - delay_s) / length)[..., None]
+        goal = goal + share * (target[:, None] - goal)
+    return goal
+
+
+def external_force(schedule: Schedule, time_s: Floats) -> Floats:
+    """Half-sine pulses (trial, step, 2) in N."""
+    phase = (time_s[None] - schedule.pulse_s[:, None]) / schedule.pulse_length_s[:, None]
+    inside = (phase >= 0) & (phase <= 1)  # False where NaN: no pulse
+    shape = np.where(inside, np.sin(np.pi * np.where(inside, phase, 0.0)), 0.0)
+    return shape[..., None] * schedule.pulse_n[:, None]
+
+
+def _coloured_noise(trials: int, steps: int, time_constant_s: float, rng: np.random.Generator) -> Floats:
+    """Unit-variance noise (step, trial, 2) with an exponential autocorrelation."""
+    keep = np.exp(-STEP_S / time_constant_s)
+    noise = rng.standard_normal((steps, trials, 2))
+    noise[1:] *= np.sqrt(1.0 - keep**2)
+    for step in range(1, steps):
+        noise[step] += keep * noise[step - 1]
+    return noise
+
+
+def run_loop(body: Body, schedule: Schedule, steps: int, rng: np.random.Generator) -> Loop:
+    """Simulate every trial from rest at `schedule.start`."""
+    trials = len(schedule.go_s)
+    time_s = STEP_S * np.arange(steps)
+    goal = believed_goal(schedule, time_s, body.delay_s, rng).transpose(1, 0, 2)
+    force = external_force(schedule, time_s).transpose(1, 0, 2)
+    gate = smooth_step((time_s[None] - schedule.gate_s[:, None]) / GATE_S).T
+    noise = _coloured_noise(trials, steps, body.noise_time_s, rng)
+    constant_noise = body.process_noise_m_s2 * _coloured_noise(trials, steps, body.noise_time_s, rng)
+
+    shape = (steps, trials, 2)
+    command, actuator, position, velocity = (np.zeros(shape) for _ in range(4))
+    planned_position, planned_velocity = np.zeros(shape), np.zeros(shape)  # where the commands alone would lead
+    seen_position, seen_velocity = np.zeros(shape), np.zeros(shape)
+    position[0] = planned_position[0] = schedule.start
+    late = round(body.delay_s / STEP_S)
+    bound, lag = body.bound_m_s2, np.exp(-STEP_S / body.muscle_lag_s)
+
+    for step in range(steps):
+        then = max(step - late, 0)
+        surprise = velocity[then] - planned_velocity[then]
+        seen_velocity[step] = planned_velocity[step] + surprise
+        seen_position[step] = planned_position[step] + position[then] - planned_position[then] + late * STEP_S * surprise
+        drive = (goal[step] - seen_position[step]) @ body.stiffness_per_s2 - seen_velocity[step] @ body.damping_per_s
+        command[step] = gate[step][:, None] * bound * np.tanh(drive / bound)
+        if step + 1 == steps:
+            break
+        actuator[step + 1] = lag * actuator[step] + (1 - lag) * command[step]
+        size = np.linalg.norm(actuator[step], axis=-1, keepdims=True)
+        push = constant_noise[step] + body.motor_noise * size * noise[step] + force[step] / body.mass_kg
+        for place, speed, acceleration in (
+            (planned_position, planned_velocity, actuator[step]),
+            (position, velocity, actuator[step] + push),
+        ):
+            place[step + 1] = place[step] + STEP_S * speed[step] + 0.5 * STEP_S**2 * acceleration
+            speed[step + 1] = speed[step] + STEP_S * acceleration
+
+    return Loop(
+        *(each.transpose(1, 0, 2) for each in (goal, command, actuator, position, velocity, seen_position, seen_velocity)),
+        force=force.transpose(1, 0, 2),
+        gate=gate.T,
+    )
