@@ -1,0 +1,3 @@
+from ncyber_cli.cli import main
+
+main()
