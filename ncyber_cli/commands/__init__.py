@@ -1,0 +1,1 @@
+"""One file per command, each light to import: what is heavy is imported when the command runs."""
