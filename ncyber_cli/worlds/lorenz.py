@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ncyber_cli.worlds.simulated import Signal, SimulatedAnimal, poisson_counts
+from ncyber_cli.worlds.simulated import RATE_BITS, Signal, SimulatedAnimal, poisson_counts
 
 SIGMA, RHO, BETA = 10.0, 28.0, 8.0 / 3.0
 SPEED = 1.5  # Lorenz time units per second: two to three turns a trial
@@ -119,14 +119,9 @@ def simulate(
         unit_area=["attractor"] * units,
         truth={
             "latent": Signal(latent, per_second, "a.u.", "Lorenz state, mean 0 and sd 1 per axis", BIN_S / 2),
-            "rate": Signal(rate, per_second, "counts", "expected spikes per bin of each unit", BIN_S / 2),
+            "rate": Signal(rate, per_second, "counts", "expected spikes per bin of each unit", BIN_S / 2, RATE_BITS),
         },
-        unit_columns={
-            "heldout": np.arange(units) >= units - held_out,
-            "truth_weight_0": readout.weights[:, 0],
-            "truth_weight_1": readout.weights[:, 1],
-            "truth_weight_2": readout.weights[:, 2],
-            "truth_offset": readout.offset,
-        },
+        unit_columns={"heldout": np.arange(units) >= units - held_out},
+        unit_truth={"weights": readout.weights, "offset": readout.offset},
         constants={"speed_per_s": SPEED, "process_noise_sd": process_noise_sd},
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ncyber_cli.worlds.reach_animal import draw_animal
 from ncyber_cli.worlds.reach_loop import STEP_S, Loop, run_loop
 from ncyber_cli.worlds.reach_neurons import bin_rates, brain_latent
 from ncyber_cli.worlds.reach_task import BIN_S, TRIAL_S, GoalSet, Schedule, draw_schedule
-from ncyber_cli.worlds.simulated import Signal, SimulatedAnimal, poisson_counts
+from ncyber_cli.worlds.simulated import RATE_BITS, Signal, SimulatedAnimal, poisson_counts
 
 BEHAVIOR_HZ = 100.0
 
@@ -56,7 +59,7 @@ def simulate(
             "control": _truth(loop.command, "m/s^2", "motor command before the muscle"),
             "actuator": _truth(loop.actuator, "m/s^2", "motor command after the muscle's lag"),
             "latent": _truth(latent, "a.u.", "plan (2), state estimate (4) and command (5) of the brain"),
-            "rate": Signal(rate, 1 / BIN_S, "counts", "expected spikes per bin of each unit", BIN_S / 2),
+            "rate": Signal(rate, 1 / BIN_S, "counts", "expected spikes per bin of each unit", BIN_S / 2, RATE_BITS),
         },
         trial_columns=_columns(schedule),
         trial_truth={
@@ -75,7 +78,7 @@ def simulate(
     )
 
 
-def _truth(values: np.ndarray, unit: str, description: str) -> Signal:  # type: ignore[type-arg]
+def _truth(values: NDArray[np.float64], unit: str, description: str) -> Signal:
     per_bin = round(BIN_S / STEP_S)
     return Signal(values[:, per_bin // 2 :: per_bin], 1 / BIN_S, unit, description, BIN_S / 2)
 
@@ -90,7 +93,7 @@ def _behavior(loop: Loop) -> tuple[dict[str, Signal], dict[str, Signal]]:
     return hand, {"external_force": force}
 
 
-def _columns(schedule: Schedule) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+def _columns(schedule: Schedule) -> dict[str, NDArray[Any]]:
     return {
         "target_on_time": schedule.cue_s,
         "go_time": schedule.go_s,
