@@ -1,0 +1,123 @@
+"""NWB series as sampled signals and as units: traces of cells, field potentials, one series a neuron."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from hdmf.common import DynamicTableRegion
+from numpy.typing import NDArray
+from pynwb import TimeSeries
+
+from ncyber_cli.data.areas import DEFAULT_AREA, filled
+from ncyber_cli.data.check_times import check_counts, check_finite, check_timestamps
+from ncyber_cli.data.columns import texts
+from ncyber_cli.data.nwb_objects import NwbObjects
+from ncyber_cli.data.nwb_tables import needed, table_columns
+from ncyber_cli.data.orient import keep_columns, orient
+from ncyber_cli.data.recording import NeuralStream, Sampled
+from ncyber_cli.data.unit_names import named_by
+from ncyber_cli.errors import DataError
+from ncyber_cli.spec import NeuralSource
+
+
+def read_sampled(
+    series: TimeSeries, where: str, axes: Sequence[str] | None = None, columns: Sequence[int] | None = None
+) -> Sampled:
+    """A series in its own unit: (time, feature) with conversion and offset applied.
+
+    Raises DataError for timestamps that repeat, descend or do not fit the data, and for infinite values.
+    """
+    values = keep_columns(orient(_converted(series, where), axes, where=where), columns, where=where)
+    if values.ndim != 2:
+        raise DataError("a trial axis in an NWB series is not supported", where=where, remedy="write trials: {table: ...}")
+    time_s = _times(series, len(values), where)
+    if len(time_s) != len(values):
+        hint = "axes: [unit, time]" if len(time_s) == values.shape[1] else "as many timestamps as samples"
+        raise DataError(f"has {len(values)} samples and {len(time_s)} timestamps", where=where, remedy=f"write {hint}")
+    check_finite(values, where=f"{where}/data")
+    return Sampled(values, time_s)
+
+
+def read_neural_series(objects: NwbObjects, source: NeuralSource) -> NeuralStream:
+    """One 2-D series whose columns are units, or a container of 1-D series, each one unit."""
+    found = objects.series(source.source)
+    where = objects.where(source.source.strip("/"))
+    parts = [_stream(series, source, objects.where(path)) for path, series in found.items()]
+    if len(parts) == 1:
+        return parts[0]
+    if any(len(np.shape(series.data)) != 1 for series in found.values()):
+        raise DataError(
+            f"{source.source!r} holds {len(found)} series that are not one neuron each",
+            where=objects.file_name,
+            remedy=f"name one: {', '.join(sorted(found))}",
+        )
+    names = [path.rsplit("/", 1)[-1] for path in found]
+    return _side_by_side(parts, names, where)
+
+
+def _side_by_side(parts: list[NeuralStream], names: list[str], where: str) -> NeuralStream:
+    signals = [part.activity for part in parts if isinstance(part.activity, Sampled)]
+    time_s = signals[0].time_s
+    for name, signal in zip(names, signals, strict=True):
+        if not np.array_equal(time_s, signal.time_s):
+            raise DataError(
+                f"{name} is sampled at other times than {names[0]}", where=where, remedy="resample the neurons to shared times"
+            )
+    values = np.concatenate([signal.values for signal in signals], axis=1)
+    return NeuralStream(Sampled(values, time_s), names, [part.area[0] for part in parts])
+
+
+def _stream(series: TimeSeries, source: NeuralSource, where: str) -> NeuralStream:
+    signal = read_sampled(series, where, source.axes)
+    if source.kind == "spikes":
+        check_counts(signal.values, where=f"{where}/data")
+    n_unit = signal.values.shape[1]
+    ids = [str(i) for i in range(n_unit)]
+    columns: dict[str, NDArray[Any]] = {}
+    region = getattr(series, "rois", None) or getattr(series, "electrodes", None)
+    if isinstance(region, DynamicTableRegion) and len(region.data) == n_unit:
+        rows = np.asarray(region.data[:], dtype=np.int64)
+        columns = table_columns(region.table, rows)
+        ids = texts(np.asarray(region.table.id.data[:])[rows])
+    if source.labels is not None:
+        ids = named_by(texts(needed(columns, source.labels, where, "labels")), ids)
+    return NeuralStream(signal, ids, _areas(region, source, columns, n_unit, where), columns)
+
+
+def _areas(region: Any, source: NeuralSource, columns: dict[str, NDArray[Any]], n_unit: int, where: str) -> list[str]:
+    if source.area_column is not None:
+        return filled(texts(needed(columns, source.area_column, where, "area_column")))
+    if source.area != "from_electrodes":
+        return [source.area or DEFAULT_AREA] * n_unit
+    plane = getattr(getattr(region, "table", None), "imaging_plane", None)
+    if plane is not None:
+        return filled([str(plane.location or "")] * n_unit)
+    if "location" in columns:
+        return filled(texts(columns["location"]))
+    raise DataError("has neither electrodes nor an imaging plane with a location", where=where, remedy="write area: NAME")
+
+
+def _converted(series: TimeSeries, where: str) -> NDArray[Any]:
+    if series.data is None or len(np.shape(series.data)) == 0 or np.size(series.data) == 0:
+        raise DataError("holds no samples", where=where, remedy="name another series")
+    values = np.asarray(series.data[:])
+    scale = np.asarray(series.conversion, dtype=np.float64)
+    channels = getattr(series, "channel_conversion", None)
+    if channels is not None:
+        scale = scale * np.asarray(channels[:], dtype=np.float64)
+    if values.dtype.kind not in "biuf":
+        raise DataError(f"holds {values.dtype} values", where=where, remedy="name a series of numbers")
+    if np.all(scale == 1) and series.offset == 0:
+        return values
+    scaled = np.float64 if values.dtype == np.float64 else np.float32  # integers of a recorder's range fit float32
+    return (values * scale.astype(scaled) + scaled(series.offset)).astype(scaled, copy=False)
+
+
+def _times(series: TimeSeries, n_sample: int, where: str) -> NDArray[np.float64]:
+    if series.timestamps is not None:
+        return check_timestamps(series.timestamps[:], where=f"{where}/timestamps")
+    if not series.rate or not np.isfinite(series.rate) or series.rate <= 0:
+        raise DataError("has neither timestamps nor a rate", where=where, remedy="write one of them into the file")
+    return float(series.starting_time or 0.0) + np.arange(n_sample) / float(series.rate)

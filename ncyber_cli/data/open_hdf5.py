@@ -1,0 +1,126 @@
+"""The only door to HDF5: read-only, and never a byte from outside the input's own folder.
+
+HDF5 follows external links, external storage and virtual sources without a word, so a crafted file
+could make a run read any file of the machine. Every such reference is resolved before the file is
+used, in the file itself and in the files it links to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+from h5py import h5d, h5f, h5o, h5p
+
+from ncyber_cli.errors import DataError
+
+_CHUNK = 1 << 22
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Yield the file, opened read-only and checked.
+
+    Raises DataError for a missing, foreign, truncated or unreadable file, and for any reference to
+    data outside the file's own folder. Read errors inside the block (damaged chunks) become
+    DataError too.
+    """
+    path = Path(path)
+    _refuse_foreign(path)
+    try:
+        with h5py.File(path, "r") as file:
+            _refuse_outside(file, path.resolve(), seen=set())
+            yield file
+    except OSError as error:
+        raise DataError(
+            f"cannot be read as HDF5 ({error})", where=str(path), remedy="the file is damaged or truncated: copy it again"
+        ) from error
+
+
+def file_sha256(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes, read in pieces. Raises DataError if the file cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while piece := file.read(_CHUNK):
+                digest.update(piece)
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", where=str(path), remedy="check the path and its rights") from error
+    return digest.hexdigest()
+
+
+def _refuse_foreign(path: Path) -> None:
+    if not path.exists():
+        raise DataError("no such file", where=str(path), remedy="check data.sessions or the path on the command line")
+    if not path.is_file():
+        raise DataError("is not a file", where=str(path), remedy="name NWB or HDF5 files, not folders")
+    if not h5py.is_hdf5(path):
+        raise DataError("is not an HDF5 file", where=str(path), remedy="ncyber reads NWB and HDF5; convert other formats first")
+
+
+def _refuse_outside(file: h5py.File, path: Path, seen: set[Path]) -> None:
+    """Check every link and dataset of `file`, then of the files it links to. `path` is resolved."""
+    seen.add(path)
+    linked = _external_files(file, path)
+    for name, target in _raw_data_files(file.id):
+        # Raw data files are looked up from the working directory, not from the file's folder.
+        _refuse_path(Path(target).absolute(), path.parent, where=f"{path}:{name}", what="external storage")
+    for where, target_path in linked:
+        _refuse_path(target_path, path.parent, where=where, what="an external link")
+        resolved = target_path.resolve()
+        if resolved in seen or not resolved.exists():
+            continue
+        with h5py.File(resolved, "r") as target_file:
+            _refuse_outside(target_file, resolved, seen)
+
+
+def _refuse_path(target: Path, folder: Path, *, where: str, what: str) -> None:
+    if not target.resolve().is_relative_to(folder):
+        raise DataError(
+            f"{what} leads out of the file's folder, to {target}",
+            where=where,
+            remedy="copy the data into the file (h5repack, or pynwb's export) or beside it",
+        )
+
+
+def _external_files(file: h5py.File, path: Path) -> list[tuple[str, Path]]:
+    """(where, target path) of every external link and virtual source."""
+    found: list[tuple[str, Path]] = []
+
+    def on_link(name: bytes, info: Any) -> None:
+        if info.type == h5py.h5l.TYPE_EXTERNAL:
+            target, _ = file.id.links.get_val(name)
+            found.append((f"{path}:{name.decode()}", path.parent / target.decode()))
+
+    file.id.links.visit(on_link, info=True)
+    for name, dataset in _datasets(file.id):
+        plist = dataset.get_create_plist()
+        if plist.get_layout() != h5d.VIRTUAL:
+            continue
+        for index in range(plist.get_virtual_count()):
+            source = plist.get_virtual_filename(index)
+            if source != ".":  # "." is the file itself
+                found.append((f"{path}:{name}", path.parent / source))
+    return found
+
+
+def _raw_data_files(root: h5f.FileID) -> Iterator[tuple[str, str]]:
+    for name, dataset in _datasets(root):
+        plist: h5p.PropDCID = dataset.get_create_plist()
+        for index in range(plist.get_external_count()):
+            yield name, plist.get_external(index)[0].decode()
+
+
+def _datasets(root: h5f.FileID) -> list[tuple[str, h5d.DatasetID]]:
+    found: list[tuple[str, h5d.DatasetID]] = []
+
+    def on_object(name: bytes, info: Any) -> None:
+        if info.type == h5o.TYPE_DATASET:
+            found.append((name.decode(), h5o.open(root, name)))
+
+    h5o.visit(root, on_object, info=True)
+    return found
