@@ -1,0 +1,1 @@
+"""What a run leaves behind: results files, metrics, provenance. Takes arrays, never a model."""

@@ -1,0 +1,205 @@
+"""One valid NWB file per session from a results file: results under /analysis of a new file, masked bins left out.
+
+The results file is the only source of the numbers; they pass through a piece at a time. The same results file
+gives the same bytes again, so that checksums of archived files mean something.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import h5py
+import numpy as np
+from hdmf.backends.hdf5 import H5DataIO
+from hdmf.common import DynamicTable, VectorData
+from hdmf.container import AbstractContainer
+from hdmf.data_utils import GenericDataChunkIterator
+from numpy.typing import NDArray
+from pynwb import NWBHDF5IO, NWBFile, TimeSeries
+from pynwb.epoch import TimeIntervals
+from pynwb.file import Subject
+
+from ncyber_cli.atomic import atomic_path
+from ncyber_cli.errors import DataError, UsageError
+from ncyber_cli.outputs.disk_full import disk_full_explained
+from ncyber_cli.outputs.read_results import read_results, session_groups, texts
+from ncyber_cli.outputs.results_layout import GROUPS, NO_CLUSTER
+from ncyber_cli.outputs.session_clock import SessionClock, session_clock
+
+# NWB demands a start time; this one stands for "not known", and the file's description says so.
+_UNKNOWN_START = datetime(2000, 1, 1, tzinfo=UTC)
+_BUFFER_VALUES = 1 << 22  # 16 MiB of float32 at a time
+
+
+def nwb_from_results(results_path: Path, folder: Path, *, overwrite: bool = False) -> list[Path]:
+    """Write `sub-<animal>_ses-<session>.nwb` into `folder` for every session of a results file; their paths.
+
+    Raises DataError for what is not a complete results file, UsageError if a target exists and `overwrite` is
+    not set, ResourceError if the disk is full.
+    """
+    folder = Path(folder)
+    with read_results(results_path) as results:
+        sessions = {folder / _file_name(group): group for group in session_groups(results)}
+        if len(sessions) < sum(1 for _ in session_groups(results)):
+            remedy = "give each session its own name"
+            raise DataError("two sessions would have one NWB file name", where=str(results_path), remedy=remedy)
+        for target in sessions:
+            if target.exists() and not overwrite:
+                raise UsageError("exists already", where=str(target), remedy="delete it or choose another --nwb folder")
+        for target, group in sessions.items():
+            with disk_full_explained(target), atomic_path(target) as partial:
+                _write_session(partial, group, dict(results.attrs))
+    return list(sessions)
+
+
+def _file_name(group: h5py.Group) -> str:
+    animal, session = (
+        "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in str(group.attrs[key]))
+        for key in ("animal", "session")
+    )
+    return f"sub-{animal}_ses-{session}.nwb"
+
+
+def _write_session(path: Path, group: h5py.Group, provenance: dict[str, Any]) -> None:
+    clock = session_clock(group["time_s"][:], group["mask"][:], float(group.attrs["bin_s"]))
+    nwb = _empty_file(group, provenance, clock)
+    _add_trials(nwb, group, clock)
+    timestamps: TimeSeries | None = None
+    for name in GROUPS:
+        if name not in group or len(group[name]["names"]) == 0:
+            continue
+        nwb.add_analysis(_feature_table(group, name))
+        for statistic in ("mean", "sd"):
+            series = _series(group, name, statistic, clock, timestamps)
+            timestamps = timestamps or series
+            nwb.add_analysis(series)
+    if "objectives/cluster" in group:
+        nwb.add_analysis(_clusters(group, clock))
+    _fix_object_ids(nwb)
+    with h5py.File(path, "w") as file, NWBHDF5IO(file=file, mode="w") as io:
+        io.write(nwb)
+
+
+def _empty_file(group: h5py.Group, provenance: dict[str, Any], clock: SessionClock) -> NWBFile:
+    animal, session = str(group.attrs["animal"]), str(group.attrs["session"])
+    start = group.attrs.get("start_time")
+    remarks = ["Latents, controls, objectives, rates and body inferred by ncyber."]
+    if start is None:
+        remarks.append("The start time of the recording is not known; 2000-01-01 stands for it.")
+    if clock.note:
+        remarks.append(clock.note)
+    record = json.dumps({key: _plain(value) for key, value in sorted(provenance.items())}, sort_keys=True)
+    start_time = _UNKNOWN_START if start is None else datetime.fromisoformat(str(start))
+    return NWBFile(
+        session_description=" ".join(remarks),
+        identifier=str(uuid5(NAMESPACE_URL, f"{record}/{animal}/{session}")),
+        session_start_time=start_time,
+        timestamps_reference_time=start_time,
+        file_create_date=[start_time],  # not today: the same results give the same file
+        session_id=session,
+        notes=record,
+        subject=Subject(subject_id=animal, sex="U", description="see the recording that the results are of"),
+    )
+
+
+def _add_trials(nwb: NWBFile, group: h5py.Group, clock: SessionClock) -> None:
+    half_s = float(group.attrs["bin_s"]) / 2
+    nwb.add_trial_column("trial_id", "identity of the trial in the recording")
+    nwb.add_trial_column("split", "train, validation or test in the run that these results are of")
+    nwb.add_trial_column("event_time", "time of the alignment event, s")
+    trial_id, split = texts(group["trial_id"]), texts(group["split"])
+    event_s = group["event_s"][:] + clock.shift_s
+    for trial, first, past in clock.spans():
+        nwb.add_trial(
+            start_time=clock.time_s[first] - half_s,
+            stop_time=clock.time_s[past - 1] + half_s,
+            trial_id=trial_id[trial],
+            split=split[trial],
+            event_time=event_s[trial],
+        )
+
+
+def _feature_table(group: h5py.Group, name: str) -> DynamicTable:
+    part = group[name]
+    columns = [
+        VectorData(name="feature", description="name of the feature", data=texts(part["names"])),
+        VectorData(name="unit", description="unit of its values", data=texts(part["units"])),
+    ]
+    if "area" in part:
+        columns.append(VectorData(name="area", description="brain area", data=texts(part["area"])))
+    if name == "rates":
+        held_out = group["held_out"][:]
+        columns.append(VectorData(name="area", description="brain area", data=texts(group["unit_area"])))
+        columns.append(VectorData(name="held_out", description="decoded, never encoded", data=held_out))
+    return DynamicTable(name=f"{name}_features", description=f"columns of {name}_mean and {name}_sd", columns=columns)
+
+
+def _series(
+    group: h5py.Group, name: str, statistic: str, clock: SessionClock, timestamps: TimeSeries | None
+) -> TimeSeries:
+    units = set(texts(group[name]["units"]))
+    rows = _KeptBins(group[name][statistic], clock)
+    return TimeSeries(
+        name=f"{name}_{statistic}",
+        data=H5DataIO(rows, compression="gzip", shuffle=True) if len(clock.time_s) else np.zeros(rows.maxshape, "f4"),
+        unit=units.pop() if len(units) == 1 else f"see {name}_features",
+        timestamps=clock.time_s if timestamps is None else timestamps,
+        description=f"posterior {statistic} of {name}; columns are the rows of {name}_features",
+    )
+
+
+class _KeptBins(GenericDataChunkIterator):  # type: ignore[misc]  # hdmf has no types
+    """A (trial, time, feature) dataset as (row, feature) over the kept bins, read as it is written."""
+
+    def __init__(self, dataset: h5py.Dataset, clock: SessionClock) -> None:
+        self._dataset, self._clock = dataset, clock
+        rows, features = len(clock.time_s), dataset.shape[2]
+        chunk = min(max(rows, 1), max(1, (1 << 16) // features))
+        buffer = min(max(rows, 1), chunk * max(1, _BUFFER_VALUES // (chunk * features)))
+        super().__init__(chunk_shape=(chunk, features), buffer_shape=(buffer, features))
+
+    def _get_data(self, selection: tuple[slice, ...]) -> NDArray[np.float32]:
+        rows = selection[0]
+        values = np.empty((rows.stop - rows.start, self._dataset.shape[2]), np.float32)
+        for trial, first, past in self._clock.spans(rows.start, rows.stop):
+            values[first - rows.start : past - rows.start] = self._dataset[trial][self._clock.bin[first:past]]
+        return values[:, selection[1]]
+
+    def _get_maxshape(self) -> tuple[int, int]:
+        return len(self._clock.time_s), self._dataset.shape[2]
+
+    def _get_dtype(self) -> np.dtype[np.float32]:
+        return np.dtype(np.float32)
+
+
+def _clusters(group: h5py.Group, clock: SessionClock) -> TimeIntervals:
+    """Stretches of one prototype within one trial, as intervals."""
+    half_s = float(group.attrs["bin_s"]) / 2
+    table = TimeIntervals(name="objective_clusters", description="which prototype the objective belongs to")
+    table.add_column("cluster", "index of the prototype")
+    cluster = group["objectives/cluster"][:][clock.trial, clock.bin]
+    begins = np.flatnonzero(np.diff(cluster, prepend=NO_CLUSTER - 1) != 0 | (np.diff(clock.trial, prepend=-1) != 0))
+    for first, past in zip(begins, [*begins[1:], len(cluster)], strict=True):
+        if cluster[first] != NO_CLUSTER:
+            start, stop = clock.time_s[first] - half_s, clock.time_s[past - 1] + half_s
+            table.add_interval(start_time=start, stop_time=stop, cluster=int(cluster[first]))
+    return table
+
+
+def _fix_object_ids(nwb: NWBFile) -> None:
+    """Derive every object's id from the file's identifier and the object's path; hdmf draws them at random."""
+    pending: list[tuple[str, AbstractContainer]] = [("", nwb)]
+    while pending:
+        path, container = pending.pop()
+        path = f"{path}/{container.name}"
+        # There is no public way to give a container its id.
+        container._AbstractContainer__object_id = str(uuid5(UUID(nwb.identifier), path))
+        pending.extend((path, child) for child in container.children)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,48 @@
+"""The rows of the table that `fit` prints last: per animal, what was found on held-out trials."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ncyber_cli.outputs.provenance import plain
+
+
+@dataclass(frozen=True)
+class AnimalSummary:
+    """One row. Numbers are of held-out trials; None is `not applicable`, NaN `could not be computed`."""
+
+    animal: str
+    trials: int
+    neurons: int
+    co_bps: float | None  # bits per spike of held-out neurons over their mean-rate model
+    co_bps_null: float | None  # the same score of the training-mean null
+    behavior_r2: float | None
+    objective: str | None  # what it is, e.g. `target position, 2-D, in m`
+    supported: str | None  # whether the objective is supported and by how much; None where it was not tested
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `summary.json` and `--json` say it."""
+        row: dict[str, Any] = plain(asdict(self))
+        return row
+
+
+def describe_objective(controller: str, *, dimensions: int, unit: str | None) -> str | None:
+    """What the objective of a controller of this kind is, in the words of a results table.
+
+    A setpoint lives in the body's units if there is a body (`unit`), else in a learned readout; an `mlp`
+    objective has no meaning of its own, and the table says so.
+    """
+    if controller == "none":
+        return None
+    if controller == "mlp":
+        return f"unstructured, {dimensions}-D, no unit"
+    if unit is None:
+        return f"setpoint of a learned readout, {dimensions}-D, no unit"
+    return f"target position, {dimensions}-D, in {unit}"
+
+
+def describe_support(low: float, mean: float, high: float) -> str:
+    """Closed-loop log-likelihood gained over no objective, in nats per bin with its 95 % interval, as a verdict."""
+    gain = f"{mean:+.2f} nats/bin [{low:.2f}, {high:.2f}] over none"
+    return f"yes (closed-loop body, {gain})" if low > 0 else f"no ({gain})"

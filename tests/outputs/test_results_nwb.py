@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import numpy as np
+import pynwb
+import pytest
+from result_files import PROVENANCE, header, values, write_results
+
+from ncyber_cli.errors import DataError, UsageError
+from ncyber_cli.outputs.results_hdf5 import ResultsWriter
+from ncyber_cli.outputs.results_layout import SessionHeader
+from ncyber_cli.outputs.results_nwb import nwb_from_results
+
+
+def test_every_session_is_one_valid_file_that_holds_the_results(tmp_path: Path) -> None:
+    one = header()
+    results = write_results(tmp_path / "r.h5", one, header(session="day 2"), header(animal="monkey-b"))
+    written = nwb_from_results(results, tmp_path / "nwb")
+    assert [path.name for path in written] == [
+        "sub-monkey-a_ses-day-1.nwb", "sub-monkey-a_ses-day-2.nwb", "sub-monkey-b_ses-day-1.nwb",
+    ]  # fmt: skip
+    for path in written:
+        assert pynwb.validate(path=str(path)) == []
+    with pynwb.NWBHDF5IO(str(written[0]), "r") as io:
+        nwb = io.read()
+        assert nwb.subject.subject_id == "monkey-a"
+        assert nwb.session_id == "day 1"
+        rates = nwb.analysis["rates_mean"]
+        np.testing.assert_array_equal(rates.timestamps[:], one.time_s[one.mask])
+        np.testing.assert_array_equal(rates.data[:], values((5, 20, 3))[one.mask].astype("f4"))
+        assert (np.diff(rates.timestamps[:]) > 0).all()
+        assert list(nwb.analysis["rates_features"]["held_out"][:]) == [False, True, False]
+        assert list(nwb.analysis["latents_features"]["area"][:]) == ["M1", "PMd"]
+        assert nwb.analysis["objectives_mean"].unit == "m"
+        trials = nwb.trials
+        assert list(trials["trial_id"][:]) == one.trial_id
+        np.testing.assert_allclose(trials["start_time"][:], one.time_s[:, 0] - 0.01)
+        np.testing.assert_allclose(trials["stop_time"][2], one.time_s[2, 9] + 0.01)
+        assert "2000-01-01" in nwb.session_description
+
+
+def test_same_results_give_the_same_bytes(tmp_path: Path) -> None:
+    results = write_results(tmp_path / "r.h5", header())
+    (first,), (second,) = nwb_from_results(results, tmp_path / "a"), nwb_from_results(results, tmp_path / "b")
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_clusters_become_intervals_within_trials(tmp_path: Path) -> None:
+    one = header()
+    with ResultsWriter(tmp_path / "r.h5", PROVENANCE.attributes()) as writer:
+        writer.add_session(one)
+        writer.write_clusters("monkey-a", "day 1", np.arange(5), np.tile(np.repeat([3, 1], [5, 15]), (5, 1)))
+    (path,) = nwb_from_results(tmp_path / "r.h5", tmp_path)
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        table = io.read().analysis["objective_clusters"]
+        assert list(table["cluster"][:]) == [3, 1] * 5
+        np.testing.assert_allclose(table["start_time"][:2], [0.0, 0.1], atol=1e-12)
+        np.testing.assert_allclose(table["stop_time"][5], one.time_s[2, 9] + 0.01)  # the short trial
+
+
+def test_a_known_start_time_is_kept(tmp_path: Path) -> None:
+    one = SessionHeader(**{**vars(header()), "start_time": "2024-05-01T10:00:00+00:00"})
+    (path,) = nwb_from_results(write_results(tmp_path / "r.h5", one), tmp_path)
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        nwb = io.read()
+        assert nwb.session_start_time.isoformat() == "2024-05-01T10:00:00+00:00"
+        assert "2000-01-01" not in nwb.session_description
+
+
+def test_existing_files_and_foreign_results_are_refused(tmp_path: Path) -> None:
+    results = write_results(tmp_path / "r.h5", header())
+    nwb_from_results(results, tmp_path)
+    with pytest.raises(UsageError, match="exists already"):
+        nwb_from_results(results, tmp_path)
+    nwb_from_results(results, tmp_path, overwrite=True)
+    with pytest.raises(DataError):
+        nwb_from_results(tmp_path / "sub-monkey-a_ses-day-1.nwb", tmp_path)
+
+
+def test_names_that_would_share_a_file_are_refused(tmp_path: Path) -> None:
+    results = write_results(tmp_path / "r.h5", header(session="a b"), header(session="a-b"))
+    with pytest.raises(DataError, match="one NWB file name"):
+        nwb_from_results(results, tmp_path / "nwb")
