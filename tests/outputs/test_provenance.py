@@ -34,8 +34,8 @@ def test_versions_are_recorded_without_importing_torch() -> None:
         "print('torch' in sys.modules, 'pynwb' in sys.modules)\n"
     )
     root = Path(__file__).parents[2]
-    printed = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True).stdout
-    versions, imported = printed.splitlines()
+    run = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
+    versions, imported = run.stdout.splitlines()
     assert {"ncyber", "python", "torch", "numpy", "h5py"} <= set(json.loads(versions.replace("'", '"')))
     assert imported == "False False"
 

@@ -26,10 +26,8 @@ def paired_bootstrap(
     if np.isnan(differences).any():
         raise ValueError("a paired difference needs both models on every trial, some are NaN")
     seeds, trials = differences.shape
-    means = np.empty(draws)
-    for draw in range(draws):
-        weight_seed = generator.multinomial(seeds, np.full(seeds, 1 / seeds)) / seeds
-        weight_trial = generator.multinomial(trials, np.full(trials, 1 / trials)) / trials
-        means[draw] = weight_seed @ differences @ weight_trial
+    seed_weight = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws) / seeds
+    trial_weight = generator.multinomial(trials, np.full(trials, 1 / trials), size=draws) / trials
+    means = ((seed_weight @ differences) * trial_weight).sum(1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(differences.mean()), float(low), float(high))
