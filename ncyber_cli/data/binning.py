@@ -18,9 +18,7 @@ def unit_spikes(trains: SpikeTrains, unit: int) -> NDArray[np.float64]:
     return trains.times_s[trains.ends[unit - 1] if unit else 0 : trains.ends[unit]]
 
 
-def count_spikes(
-    trains: SpikeTrains, units: NDArray[np.int64], grid: Grid, out: NDArray[np.unsignedinteger]
-) -> None:
+def count_spikes(trains: SpikeTrains, units: NDArray[np.int64], grid: Grid, out: NDArray[np.unsignedinteger]) -> None:
     """Write counts of `units` into `out` (trial, time, unit), whose dtype must hold them."""
     for columns, counts in _blocks(trains, units, grid):
         out[..., columns] = counts
@@ -44,13 +42,13 @@ def spike_rates_hz(trains: SpikeTrains, grid: Grid) -> NDArray[np.float64]:
     """Mean rate of each unit over the bins of `grid`, (unit,)."""
     slack = SLACK * grid.bin_s
     edges = np.stack([grid.start_s, grid.stop_s]) - slack
-    counts = [np.diff(np.searchsorted(unit_spikes(trains, unit), edges), axis=0).sum() for unit in range(len(trains.ends))]
-    return np.array(counts, dtype=np.float64) / (grid.n_bins.sum() * grid.bin_s)
+    counts = np.zeros(len(trains.ends))
+    for unit in range(len(counts)):
+        counts[unit] = np.diff(np.searchsorted(unit_spikes(trains, unit), edges), axis=0).sum()
+    return counts / float(grid.n_bins.sum() * grid.bin_s)
 
 
-def _blocks(
-    trains: SpikeTrains, units: NDArray[np.int64], grid: Grid
-) -> Iterator[tuple[slice, NDArray[np.int64]]]:
+def _blocks(trains: SpikeTrains, units: NDArray[np.int64], grid: Grid) -> Iterator[tuple[slice, NDArray[np.int64]]]:
     """Yield (columns, counts (trial, time, unit)) for a few units at a time."""
     n_flat = grid.n_trial * grid.n_time
     width = max(1, _BLOCK_BYTES // (8 * n_flat))
@@ -68,8 +66,10 @@ def locate(times_s: NDArray[np.float64], grid: Grid) -> NDArray[np.int64]:
     n_spike = np.searchsorted(times_s, grid.stop_s - slack) - first
     trial = np.repeat(np.arange(grid.n_trial), n_spike)
     spike = np.arange(len(trial)) + np.repeat(first - (np.cumsum(n_spike) - n_spike), n_spike)
-    bins = np.floor((times_s[spike] - grid.start_s[trial]) / grid.bin_s + SLACK).astype(np.int64)
-    return trial * grid.n_time + np.clip(bins, 0, grid.n_bins[trial] - 1)
+    flat: NDArray[np.int64] = np.floor((times_s[spike] - grid.start_s[trial]) / grid.bin_s + SLACK).astype(np.int64)
+    np.clip(flat, 0, grid.n_bins[trial] - 1, out=flat)
+    flat += trial * grid.n_time
+    return flat
 
 
 def _may_exceed(times_s: NDArray[np.float64], most: int, bin_s: float) -> bool:

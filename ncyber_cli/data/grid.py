@@ -52,9 +52,7 @@ class Grid:
         return Grid(self.bin_s, self.start_s[trials], self.n_bins[trials], self.event_s[trials], self.rows[trials])
 
 
-def trial_grid(
-    table: IntervalTable, trials: Trials, bin_s: float, span_s: tuple[float, float], *, where: str
-) -> Grid:
+def trial_grid(table: IntervalTable, trials: Trials, bin_s: float, span_s: tuple[float, float], *, where: str) -> Grid:
     """Bins around the event of each kept row; an edge falls on the event where start..stop is cut.
 
     Rows are left out if `trials.where` says so, if their event or an end is not a finite time, if
@@ -66,7 +64,9 @@ def trial_grid(
         if name not in columns or columns[name].dtype.kind not in "iuf":
             numeric = [key for key, values in columns.items() if values.dtype.kind in "iuf"]
             raise DataError(
-                f"table {trials.table!r} has no column of times {name!r}", where=where, remedy=did_you_mean(name, numeric)
+                f"table {trials.table!r} has no column of times {name!r}",
+                where=where,
+                remedy=did_you_mean(name, numeric),
             )
     event_s = np.asarray(columns[trials.align], dtype=np.float64)
     if trials.window_s is not None:
@@ -89,7 +89,7 @@ def trial_grid(
             f"no trial of {trials.table!r} is left: of {len(kept)}, {int(chosen.sum())} are selected, "
             f"{int(timed.sum())} have finite times, {int(kept.sum())} lie within the recording",
             where=where,
-            remedy=f"check trials.where, trials.align and trials.window_s; recorded are {span_s[0]:g} to {span_s[1]:g} s",
+            remedy=f"check trials.where, trials.align and trials.window_s; recorded: {span_s[0]:g} to {span_s[1]:g} s",
         )
     return Grid(bin_s, start_s[rows], length[rows].astype(np.int64), event_s[rows], rows)
 
@@ -110,7 +110,7 @@ def window_grid(windows: Windows, bin_s: float, span_s: tuple[float, float], *, 
             remedy="write a shorter windows.length_s",
         )
     rows = np.arange(len(n_bins))
-    start_s = span_s[0] + rows * (length * bin_s)
+    start_s = span_s[0] + rows.astype(np.float64) * (length * bin_s)
     return Grid(bin_s, start_s, n_bins, start_s, rows)
 
 
@@ -121,12 +121,14 @@ def aligned_grid(streams: Sequence[NeuralStream], bin_s: float, *, where: str) -
     Raises DataError if the sources differ in trials or bins, or if no value is left.
     """
     activities = [stream.activity for stream in streams if isinstance(stream.activity, Sampled)]
-    shapes = {signal.values.shape[:2] for signal in activities if signal.time_s is None}
+    shapes: set[tuple[int, ...]] = {signal.values.shape[:2] for signal in activities if signal.time_s is None}
     if len(shapes) != 1 or len(activities) != len(streams) or any(signal.time_s is not None for signal in activities):
         raise DataError(
-            "neural sources differ in trials or bins a trial", where=where, remedy="all need axes with trial, of one shape"
+            "neural sources differ in trials or bins a trial",
+            where=where,
+            remedy="all need axes with trial, of one shape",
         )
-    ((n_trial, n_time),) = shapes
+    n_trial = next(iter(shapes))[0]
     n_bins = np.zeros(n_trial, dtype=np.int64)
     for signal in activities:
         for trial in range(n_trial):

@@ -15,7 +15,7 @@ from ncyber_cli.data.did_you_mean import did_you_mean
 from ncyber_cli.data.orient import keep_columns, orient
 from ncyber_cli.data.recording import Sampled
 from ncyber_cli.errors import DataError
-from ncyber_cli.spec import Data
+from ncyber_cli.spec import Data, InputSource, Series
 
 _PERIOD_TOLERANCE = 0.01  # trial-aligned samples are taken as bins: their period must be bin_s
 
@@ -31,7 +31,8 @@ class Hdf5Series:
 
     def __init__(self, file: h5py.File, data: Data, file_name: str) -> None:
         self.file, self.data, self.file_name = file, data, file_name
-        declared = [*data.neural, *data.behavior.values(), *(given for given in data.inputs.values() if given.source)]
+        declared: list[Series | InputSource] = [*data.neural, *data.behavior.values()]
+        declared += [given for given in data.inputs.values() if given.source is not None]
         self._nobody_declares = all(series.time is None and series.rate_hz is None for series in declared)
 
     def where(self, path: str) -> str:
@@ -45,7 +46,9 @@ class Hdf5Series:
             found = None
         if not isinstance(found, h5py.Dataset):
             raise DataError(
-                f"there is no dataset {path!r}", where=self.file_name, remedy=did_you_mean(path.strip("/"), self.paths())
+                f"there is no dataset {path!r}",
+                where=self.file_name,
+                remedy=did_you_mean(path.strip("/"), self.paths()),
             )
         return found
 
@@ -58,7 +61,9 @@ class Hdf5Series:
         """A 1-D dataset of numbers or text, e.g. labels or areas of the units."""
         values = plain_column(self.dataset(path)[()])
         if values is None:
-            raise DataError("is not a 1-D column of numbers or text", where=self.where(path), remedy="name another dataset")
+            raise DataError(
+                "is not a 1-D column of numbers or text", where=self.where(path), remedy="name another dataset"
+            )
         return values
 
     def sampled(
@@ -73,7 +78,9 @@ class Hdf5Series:
         where = self.where(source)
         dataset = self.dataset(source)
         if dataset.dtype.kind not in "biuf" or dataset.size == 0:
-            raise DataError(f"holds {dataset.size} values of {dataset.dtype}", where=where, remedy="name a dataset of numbers")
+            raise DataError(
+                f"holds {dataset.size} values of {dataset.dtype}", where=where, remedy="name a dataset of numbers"
+            )
         values = keep_columns(orient(np.asarray(dataset[()]), axes, where=where), columns, where=where)
         check_finite(values, where=where)
         if values.ndim == 3:
@@ -92,13 +99,15 @@ class Hdf5Series:
                 )
             return time_s
         if rate_hz is not None:
-            return (np.arange(n_sample) + 0.5) / rate_hz
+            return _middles(n_sample, 1 / rate_hz)
         first = self.data.neural[0]
         if (first.time is not None or first.rate_hz is not None) and self._samples_of_first() == n_sample:
             return self._times(n_sample, first.time, first.rate_hz, where)
         if self._nobody_declares and self._samples_of_first() == n_sample:
-            return (np.arange(n_sample) + 0.5) * self.data.bin_s
-        raise DataError(f"has no times for its {n_sample} samples", where=where, remedy="write time: DATASET or rate_hz: NUMBER")
+            return _middles(n_sample, self.data.bin_s)
+        raise DataError(
+            f"has no times for its {n_sample} samples", where=where, remedy="write time: DATASET or rate_hz: NUMBER"
+        )
 
     def _samples_of_first(self) -> int:
         first = self.data.neural[0]
@@ -112,7 +121,9 @@ class Hdf5Series:
         if time is not None:
             time_s = check_timestamps(self.column(time), where=self.where(time))
             if len(time_s) != n_time:
-                raise DataError(f"has {n_time} bins a trial, {time} has {len(time_s)}", where=where, remedy="check axes")
+                raise DataError(
+                    f"has {n_time} bins a trial, {time} has {len(time_s)}", where=where, remedy="check axes"
+                )
             period_s = float(np.median(np.diff(time_s))) if n_time > 1 else None
         if period_s is not None and abs(period_s / self.data.bin_s - 1) > _PERIOD_TOLERANCE:
             raise DataError(
@@ -120,3 +131,8 @@ class Hdf5Series:
                 where=where,
                 remedy=f"write bin_s: {period_s:g}, trial-aligned samples are taken as they are",
             )
+
+
+def _middles(n_sample: int, period_s: float) -> NDArray[np.float64]:
+    middles: NDArray[np.float64] = (np.arange(n_sample, dtype=np.float64) + 0.5) * period_s
+    return middles

@@ -14,7 +14,7 @@ from ncyber_cli.errors import DataError
 
 
 class NwbObjects:
-    """The file's series, containers and tables by their path in the file, e.g. processing/behavior/Position/hand_pos."""
+    """The file's series, containers and tables by their path, e.g. processing/behavior/Position/hand_pos."""
 
     def __init__(self, nwb: NWBFile, manager: Any, file_name: str) -> None:
         self.file_name = file_name
@@ -68,7 +68,9 @@ class NwbObjects:
         if not found:
             known = [path for path, item in self.by_path.items() if isinstance(item, TimeIntervals)]
             names = [path.rsplit("/", 1)[-1] for path in known]
-            raise DataError(f"there is no interval table {name!r}", where=self.file_name, remedy=did_you_mean(name, names))
+            raise DataError(
+                f"there is no interval table {name!r}", where=self.file_name, remedy=did_you_mean(name, names)
+            )
         return found[0][1]
 
     def _named(self, source: str) -> dict[str, Any]:

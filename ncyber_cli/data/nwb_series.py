@@ -31,7 +31,9 @@ def read_sampled(
     """
     values = keep_columns(orient(_converted(series, where), axes, where=where), columns, where=where)
     if values.ndim != 2:
-        raise DataError("a trial axis in an NWB series is not supported", where=where, remedy="write trials: {table: ...}")
+        raise DataError(
+            "a trial axis in an NWB series is not supported", where=where, remedy="write trials: {table: ...}"
+        )
     time_s = _times(series, len(values), where)
     if len(time_s) != len(values):
         hint = "axes: [unit, time]" if len(time_s) == values.shape[1] else "as many timestamps as samples"
@@ -59,14 +61,16 @@ def read_neural_series(objects: NwbObjects, source: NeuralSource) -> NeuralStrea
 
 def _side_by_side(parts: list[NeuralStream], names: list[str], where: str) -> NeuralStream:
     signals = [part.activity for part in parts if isinstance(part.activity, Sampled)]
-    time_s = signals[0].time_s
-    for name, signal in zip(names, signals, strict=True):
-        if not np.array_equal(time_s, signal.time_s):
+    times = [np.asarray(signal.time_s) for signal in signals]
+    for name, time_s in zip(names, times, strict=True):
+        if not np.array_equal(times[0], time_s):
             raise DataError(
-                f"{name} is sampled at other times than {names[0]}", where=where, remedy="resample the neurons to shared times"
+                f"{name} is sampled at other times than {names[0]}",
+                where=where,
+                remedy="resample the neurons to shared times",
             )
     values = np.concatenate([signal.values for signal in signals], axis=1)
-    return NeuralStream(Sampled(values, time_s), names, [part.area[0] for part in parts])
+    return NeuralStream(Sampled(values, times[0]), names, [part.area[0] for part in parts])
 
 
 def _stream(series: TimeSeries, source: NeuralSource, where: str) -> NeuralStream:
@@ -96,7 +100,9 @@ def _areas(region: Any, source: NeuralSource, columns: dict[str, NDArray[Any]], 
         return filled([str(plane.location or "")] * n_unit)
     if "location" in columns:
         return filled(texts(columns["location"]))
-    raise DataError("has neither electrodes nor an imaging plane with a location", where=where, remedy="write area: NAME")
+    raise DataError(
+        "has neither electrodes nor an imaging plane with a location", where=where, remedy="write area: NAME"
+    )
 
 
 def _converted(series: TimeSeries, where: str) -> NDArray[Any]:
@@ -112,7 +118,8 @@ def _converted(series: TimeSeries, where: str) -> NDArray[Any]:
     if np.all(scale == 1) and series.offset == 0:
         return values
     scaled = np.float64 if values.dtype == np.float64 else np.float32  # integers of a recorder's range fit float32
-    return (values * scale.astype(scaled) + scaled(series.offset)).astype(scaled, copy=False)
+    converted: NDArray[Any] = (values * scale.astype(scaled) + scaled(series.offset)).astype(scaled, copy=False)
+    return converted
 
 
 def _times(series: TimeSeries, n_sample: int, where: str) -> NDArray[np.float64]:

@@ -37,7 +37,9 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
             yield file
     except OSError as error:
         raise DataError(
-            f"cannot be read as HDF5 ({error})", where=str(path), remedy="the file is damaged or truncated: copy it again"
+            f"cannot be read as HDF5 ({error})",
+            where=str(path),
+            remedy="the file is damaged or truncated: copy it again",
         ) from error
 
 
@@ -49,7 +51,9 @@ def file_sha256(path: Path) -> str:
             while piece := file.read(_CHUNK):
                 digest.update(piece)
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", where=str(path), remedy="check the path and its rights") from error
+        raise DataError(
+            f"cannot be read ({error.strerror})", where=str(path), remedy="check the path and its rights"
+        ) from error
     return digest.hexdigest()
 
 
@@ -59,7 +63,9 @@ def _refuse_foreign(path: Path) -> None:
     if not path.is_file():
         raise DataError("is not a file", where=str(path), remedy="name NWB or HDF5 files, not folders")
     if not h5py.is_hdf5(path):
-        raise DataError("is not an HDF5 file", where=str(path), remedy="ncyber reads NWB and HDF5; convert other formats first")
+        raise DataError(
+            "is not an HDF5 file", where=str(path), remedy="ncyber reads NWB and HDF5; convert other formats first"
+        )
 
 
 def _refuse_outside(file: h5py.File, path: Path, seen: set[Path]) -> None:

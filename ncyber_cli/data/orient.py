@@ -20,7 +20,9 @@ def orient(values: NDArray[Any], axes: Sequence[str] | None, *, where: str) -> N
     if axes is None:
         if values.ndim not in (1, 2):
             raise DataError(
-                f"has {values.ndim} axes, shape {values.shape}", where=where, remedy="write axes, e.g. [trial, time, unit]"
+                f"has {values.ndim} axes, shape {values.shape}",
+                where=where,
+                remedy="write axes, e.g. [trial, time, unit]",
             )
         axes = ["time", "unit"][: values.ndim]
     names = ["unit" if name == "feature" else name for name in axes]
@@ -42,6 +44,8 @@ def keep_columns(values: NDArray[Any], columns: Sequence[int] | None, *, where: 
         return values
     if max(columns, default=0) >= values.shape[-1]:
         raise DataError(
-            f"has {values.shape[-1]} columns, columns asks for {max(columns)}", where=where, remedy="count columns from 0"
+            f"has {values.shape[-1]} columns, columns asks for {max(columns)}",
+            where=where,
+            remedy="count columns from 0",
         )
     return values[..., list(columns)]

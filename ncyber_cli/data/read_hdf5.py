@@ -9,11 +9,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ncyber_cli.data.areas import DEFAULT_AREA, filled
 from ncyber_cli.data.check_times import check_counts
 from ncyber_cli.data.columns import plain_column, text, texts
 from ncyber_cli.data.did_you_mean import did_you_mean
 from ncyber_cli.data.hdf5_series import Hdf5Series
-from ncyber_cli.data.areas import DEFAULT_AREA, filled
 from ncyber_cli.data.open_hdf5 import file_sha256, open_hdf5
 from ncyber_cli.data.recording import IntervalTable, NeuralStream, Recording
 from ncyber_cli.data.unit_names import group_name, named_by, unique_over_sources
@@ -64,7 +64,9 @@ def _neural(series: Hdf5Series, source: NeuralSource, data: Data) -> NeuralStrea
         if name is not None and name not in columns:
             columns[name] = series.column(name)
         if name is not None and len(columns[name]) != n_unit:
-            raise DataError(f"has {len(columns[name])} rows for {n_unit} units", where=series.where(name), remedy="check it")
+            raise DataError(
+                f"has {len(columns[name])} rows for {n_unit} units", where=series.where(name), remedy="check it"
+            )
     ids = [str(i) for i in range(n_unit)]
     if source.labels is not None:
         ids = named_by(texts(columns[source.labels]), ids)
@@ -79,9 +81,7 @@ def _neural(series: Hdf5Series, source: NeuralSource, data: Data) -> NeuralStrea
 def _unit_columns(series: Hdf5Series, source: NeuralSource, n_unit: int) -> dict[str, NDArray[Any]]:
     """Columns for `where`: the 1-D datasets beside the source that have one value a unit."""
     return {
-        name: values
-        for name, values in _columns(series.dataset(source.source).parent).items()
-        if len(values) == n_unit
+        name: values for name, values in _columns(series.dataset(source.source).parent).items() if len(values) == n_unit
     }
 
 
@@ -101,19 +101,25 @@ def _interval_table(file: h5py.File, trials: Trials, file_name: str) -> Interval
     if not isinstance(group, h5py.Group):
         groups: list[str] = []
         file.visititems(lambda name, item: groups.append(name) if isinstance(item, h5py.Group) else None)
-        raise DataError(f"there is no group {trials.table!r}", where=file_name, remedy=did_you_mean(trials.table, groups))
+        raise DataError(
+            f"there is no group {trials.table!r}", where=file_name, remedy=did_you_mean(trials.table, groups)
+        )
     where = f"{file_name}:/{trials.table.strip('/')}"
     columns = _columns(group)
     if len({len(values) for values in columns.values()}) > 1:
         lengths = ", ".join(f"{name} {len(values)}" for name, values in columns.items())
-        raise DataError(f"columns differ in length ({lengths})", where=where, remedy="one value a trial in every column")
+        raise DataError(
+            f"columns differ in length ({lengths})", where=where, remedy="one value a trial in every column"
+        )
     if trials.align not in columns:
         raise DataError(f"there is no column {trials.align!r}", where=where, remedy=did_you_mean(trials.align, columns))
     for name, edge in zip(("start_time", "stop_time"), trials.window_s or (), strict=False):
         columns.setdefault(name, np.asarray(columns[trials.align], dtype=np.float64) + edge)
     for name in ("start_time", "stop_time"):
         if name not in columns:
-            raise DataError(f"there is no column {name!r}", where=where, remedy="write trials.window_s, or add the column")
+            raise DataError(
+                f"there is no column {name!r}", where=where, remedy="write trials.window_s, or add the column"
+            )
     ids = columns.pop("id", np.arange(len(columns["start_time"])))
     return IntervalTable(id=texts(ids), columns=columns)
 

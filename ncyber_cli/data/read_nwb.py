@@ -65,8 +65,9 @@ def _opened(file: Any, path: Path) -> tuple[NWBHDF5IO, NWBFile]:
     except OSError:
         raise
     except Exception as error:  # pynwb raises whatever its builders meet in a malformed file
+        reason = (str(error).splitlines() or ["no message"])[0]
         raise DataError(
-            f"pynwb cannot read it ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'})",
+            f"pynwb cannot read it ({type(error).__name__}: {reason})",
             where=str(path),
             remedy="see what `pynwb-validate` says of it",
         ) from error
@@ -80,8 +81,6 @@ def _neural(objects: NwbObjects, source: NeuralSource) -> NeuralStream:
     return read_neural_series(objects, source)
 
 
-def _sampled(
-    objects: NwbObjects, source: str, axes: Sequence[str] | None, columns: Sequence[int] | None
-) -> Sampled:
+def _sampled(objects: NwbObjects, source: str, axes: Sequence[str] | None, columns: Sequence[int] | None) -> Sampled:
     path, series = objects.one_series(source)
     return read_sampled(series, objects.where(path), axes, columns)

@@ -43,7 +43,7 @@ def resampled(signal: Sampled, grid: Grid, *, counts: bool, where: str) -> Itera
             yield _sums(signal.values, cuts, per_bin)
         else:
             means = _means(signal.values, cuts)
-            _hold(means, signal, edges, cuts, period_s)
+            _hold(means, signal.values, signal.time_s, edges, cuts, period_s)
             yield means
 
 
@@ -87,10 +87,17 @@ def _means(values: NDArray[Any], cuts: NDArray[np.int64]) -> NDArray[np.float64]
     missing = np.isnan(values[cuts[0] : cuts[-1]]) if values.dtype.kind == "f" else None
     if missing is None or not missing.any():
         n_in = np.diff(cuts)[:, None].astype(np.float64)
-        return np.divide(_add(values, cuts), n_in, where=n_in > 0, out=np.full((len(n_in), values.shape[1]), np.nan))
+        return _quotient(_add(values, cuts), n_in)
     piece = np.where(missing, 0, values[cuts[0] : cuts[-1]])
     valid = _add(~missing, cuts - cuts[0])
-    return np.divide(_add(piece, cuts - cuts[0]), valid, where=valid > 0, out=np.full(valid.shape, np.nan))
+    return _quotient(_add(piece, cuts - cuts[0]), valid)
+
+
+def _quotient(sums: NDArray[np.float64], n_sample: NDArray[np.float64]) -> NDArray[np.float64]:
+    """sums / n_sample, NaN where there is no sample."""
+    quotient = np.full(sums.shape, np.nan)
+    np.divide(sums, n_sample, out=quotient, where=n_sample > 0)
+    return quotient
 
 
 def _sums(values: NDArray[Any], cuts: NDArray[np.int64], per_bin: int) -> NDArray[np.float64]:
@@ -111,15 +118,19 @@ def _add(values: NDArray[Any], cuts: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _hold(
-    means: NDArray[np.float64], signal: Sampled, edges: NDArray[np.float64], cuts: NDArray[np.int64], period_s: float
+    means: NDArray[np.float64],
+    values: NDArray[Any],
+    time_s: NDArray[np.float64],
+    edges: NDArray[np.float64],
+    cuts: NDArray[np.int64],
+    period_s: float,
 ) -> None:
     """Fill bins without a sample with the last one before their end, while it is fresh."""
-    assert signal.time_s is not None
     empty = np.flatnonzero(np.diff(cuts) == 0)
     last = cuts[1:][empty] - 1
     empty, last = empty[last >= 0], last[last >= 0]
-    fresh = edges[1:][empty] - signal.time_s[last] <= _HOLD_PERIODS * period_s + SLACK * (edges[1] - edges[0])
-    means[empty[fresh]] = signal.values[last[fresh]]
+    fresh = edges[1:][empty] - time_s[last] <= _HOLD_PERIODS * period_s + SLACK * (edges[1] - edges[0])
+    means[empty[fresh]] = values[last[fresh]]
 
 
 def _counts_per_bin(bin_s: float, period_s: float, where: str) -> int:

@@ -91,9 +91,9 @@ class _Evaluation:
             return np.logical_not(self.truth(node.operand))
         if isinstance(node, ast.Compare):
             return self._comparison(node)
-        value = np.asarray(self.value(node))
-        if value.dtype.kind in "biuf" and np.isin(value, (0, 1)).all():  # NWB stores truth as 0 and 1
-            return value.astype(np.bool_)
+        column: NDArray[Any] = np.asarray(self.value(node))
+        if column.dtype.kind in "biuf" and np.isin(column, (0, 1)).all():  # NWB stores truth as 0 and 1
+            return column.astype(np.bool_)
         raise self._wrong(f"{ast.unparse(node)} is not true or false", "compare it with a value")
 
     def _comparison(self, node: ast.Compare) -> NDArray[np.bool_]:

@@ -27,7 +27,7 @@ def split_trials(split: Split, session: str, n_trial: int) -> NDArray[np.int8]:
     At least one trial trains; with three trials or more, a positive fraction gets at least one.
     `by: block` cuts in the order of time: training, then validation, then test.
     """
-    sizes = []
+    sizes: list[int] = []
     for fraction in (split.test, split.validation):
         size = round(fraction * n_trial)
         if fraction > 0 and n_trial >= 3:
@@ -41,11 +41,15 @@ def split_trials(split: Split, session: str, n_trial: int) -> NDArray[np.int8]:
     return session_generator(split.seed, session, "split").permutation(blocks)
 
 
-def split_by_column(column: str, table: IntervalTable | None, rows: NDArray[np.int64], *, where: str) -> NDArray[np.int8]:
-    """The split that a trial column states. Raises DataError for a missing column, other words, or no training trial."""
+def split_by_column(
+    column: str, table: IntervalTable | None, rows: NDArray[np.int64], *, where: str
+) -> NDArray[np.int8]:
+    """The split a trial column states. Raises DataError for a missing column, other words, or no training trial."""
     columns = table.columns if table is not None else {}
     if column not in columns:
-        raise DataError(f"there is no trial column {column!r} (split.column)", where=where, remedy=did_you_mean(column, columns))
+        raise DataError(
+            f"there is no trial column {column!r} (split.column)", where=where, remedy=did_you_mean(column, columns)
+        )
     words = [_SHORT_NAMES.get(str(word), str(word)) for word in columns[column][rows]]
     for word in words:
         if word not in SPLIT_NAMES:
