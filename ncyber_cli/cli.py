@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -53,30 +54,33 @@ def options(
 def main() -> None:
     """Run the command line and exit: 0 ok, 2 usage, the error's own code, 1 for what nobody foresaw."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here, where a closed pipe can still be caught
     except NcyberError as error:
-        for line in str(error).splitlines():
-            _complain(f"error: {line}")
-        sys.exit(error.exit_code)
+        _end(str(error), error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        _leave_quietly()
+    except BrokenPipeError:  # the reader of our output has gone (ncyber inspect ... | head)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE, "") not in ("", "0"):
             traceback.print_exc()
-        _complain(f"error: unexpected {type(error).__name__}: {error}; add --debug right after ncyber to see where")
-        sys.exit(1)
+        if _is_shortage(error):
+            _end(f"{error or 'out of memory'}; free some, or choose another --out or a smaller training.batch", 7)
+        _end(f"unexpected {type(error).__name__}: {error}; `ncyber --debug ...` shows where", 1)
 
 
-def _complain(line: str) -> None:
-    try:
-        print(line, file=sys.stderr, flush=True)
-    except BrokenPipeError:
-        _leave_quietly()
+def _end(message: str, exit_code: int) -> NoReturn:
+    for line in message.splitlines():
+        print(f"error: {line}", file=sys.stderr)
+    sys.exit(exit_code)
 
 
-def _leave_quietly() -> None:
-    """The reader of our output has gone (`ncyber inspect ... | head`): end without a word, as other tools do."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(141)
+def _is_shortage(error: Exception) -> bool:
+    """Tell disk, memory and permission from mistakes of ours; torch's error is known by name, torch is not imported."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

@@ -35,7 +35,7 @@ def load_spec(path: Path | str, overrides: Sequence[str] = ()) -> Spec:
     if document.value is None and not document.problems:
         document.problems.append(Problem("1:1", (), "the file is empty, `ncyber init` writes a spec to start from"))
     elif document.value is not None and not isinstance(document.value, dict):
-        document.problems.append(Problem("1:1", (), "is not a mapping, write `version: 1` and `data:` at the left edge"))
+        document.problems.append(Problem("1:1", (), "is not a mapping, write version: 1 and data: at the left edge"))
     else:
         for override in overrides:
             apply_override(document, override)
@@ -78,10 +78,10 @@ def resolve_sessions(spec: Spec, spec_path: Path, data_args: Sequence[str] = ())
 def _read(path: Path) -> str:
     try:
         if path.stat().st_size > _LARGEST_BYTES:
-            raise SpecError("is too large for a spec", where=str(path), remedy="give the YAML file first, then the data")
+            raise SpecError("is too large for a spec", where=str(path), remedy="give the YAML first, then the data")
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SpecError("is not UTF-8 text", where=str(path), remedy="give a YAML file; recordings come after it") from error
+        raise SpecError("is not UTF-8 text", where=str(path), remedy="give the YAML first, then the data") from error
     except OSError as error:
         near = difflib.get_close_matches(path.name, [p.name for p in _siblings(path)], n=1)
         hint = f"did you mean {path.with_name(near[0])}?" if near else "`ncyber init --out spec.yaml` writes a spec"

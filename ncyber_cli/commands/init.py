@@ -36,7 +36,7 @@ def init(
     except FileExistsError as error:
         raise UsageError("exists already", where=str(out), remedy="choose another --out, or remove the file") from error
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UsageError("has no folder to go to", where=str(out), remedy=f"make the folder {out.parent} first") from error
+        raise UsageError("has no folder to go to", where=str(out), remedy=f"make {out.parent} first") from error
     typer.echo(f"wrote {out}     next: name your files and signals in it, then ncyber validate {out}", err=True)
 
 

@@ -1,0 +1,56 @@
+"""Checks over all sessions: what would collide or not fit into one model."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+
+from ncyber_cli.checks.registry import Grade, Remark, cohort_check
+from ncyber_cli.data.recording import Session
+from ncyber_cli.spec import Spec
+
+
+@cohort_check(Grade.error)
+def same_file_twice(sessions: Sequence[Session], spec: Spec) -> Iterator[Remark]:
+    for files in _grouped([(session.sha256, str(session.path)) for session in sessions]):
+        yield files[0], f"has the same bytes as {', '.join(files[1:])}", "name each recording once"
+
+
+@cohort_check(Grade.error)
+def same_session_name_twice(sessions: Sequence[Session], spec: Spec) -> Iterator[Remark]:
+    """Results are filed by animal and session, so two of one name would overwrite each other."""
+    for files in _grouped([((session.animal, session.session), str(session.path)) for session in sessions]):
+        what = f"has the same animal and session name as {', '.join(files[1:])}"
+        yield files[0], what, "give each session an identifier of its own"
+
+
+@cohort_check(Grade.error)
+def bodies_differ(sessions: Sequence[Session], spec: Spec) -> Iterator[Remark]:
+    for session in sessions[1:]:
+        if session.body_names != sessions[0].body_names:
+            here, there = ", ".join(session.body_names), ", ".join(sessions[0].body_names)
+            what = f"has behaviour {here}, {sessions[0].path} has {there}"
+            yield str(session.path), what, "choose columns that every session has: columns: [...]"
+
+
+@cohort_check(Grade.error)
+def inputs_differ(sessions: Sequence[Session], spec: Spec) -> Iterator[Remark]:
+    for session in sessions[1:]:
+        if session.input_names != sessions[0].input_names or session.force.shape[-1] != sessions[0].force.shape[-1]:
+            what = f"has inputs {', '.join(session.input_names) or '(none)'}, {sessions[0].path} has other ones"
+            yield str(session.path), what, "choose columns that every session has: columns: [...]"
+
+
+@cohort_check(Grade.warning)
+def animals_share_no_area(sessions: Sequence[Session], spec: Spec) -> Iterator[Remark]:
+    shared = set.intersection(*(set(session.unit_area) for session in sessions)) if sessions else set()
+    if len(sessions) > 1 and not shared:
+        areas = "; ".join(f"{session.path.name}: {', '.join(sorted(set(session.unit_area)))}" for session in sessions)
+        yield "data.neural", f"the sessions have no area in common ({areas})", "check the spelling, or write area: NAME"
+
+
+def _grouped(pairs: Sequence[tuple[Hashable, str]]) -> list[list[str]]:
+    groups: dict[Hashable, list[str]] = defaultdict(list)
+    for key, name in pairs:
+        groups[key].append(name)
+    return [names for names in groups.values() if len(names) > 1]

@@ -1,0 +1,69 @@
+"""Checks of the trials as the model will see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ncyber_cli.checks.registry import Grade, Remark, recording_check, session_check
+from ncyber_cli.data.recording import SPLIT_NAMES, Recording, Session
+from ncyber_cli.spec import Spec
+
+_FEWEST_TRAINING_TRIALS = 10
+_SPARSE = 0.5
+
+
+@recording_check(Grade.warning)
+def trials_without_an_event(recording: Recording, spec: Spec) -> Iterator[Remark]:
+    trials = spec.data.trials
+    if trials is None or recording.trials is None or trials.align not in recording.trials.columns:
+        return
+    event = recording.trials.columns[trials.align]
+    missing = int(np.isnan(event).sum()) if event.dtype.kind == "f" else 0
+    if missing:
+        where = f"{trials.table}.{trials.align}"
+        yield where, f"{missing} of {len(event)} trials have no such event and are left out", "align to another column"
+
+
+@session_check(Grade.warning)
+def overlapping_trials(session: Session, spec: Spec) -> Iterator[Remark]:
+    """Bins that belong to two trials can be in training and test at once, which flatters every score."""
+    first_s = np.nanmin(session.time_s, axis=1)
+    order = np.argsort(first_s)
+    last_s = np.nanmax(session.time_s[order], axis=1)
+    overlaps = int((first_s[order][1:] < last_s[:-1]).sum())
+    if overlaps and len(np.unique(first_s)) > 1:
+        what = f"{overlaps} of {len(first_s)} trials overlap the next one, so test bins can be training bins too"
+        yield "data.trials", what, "write a shorter trials.window_s, or split: {by: block}"
+
+
+@session_check(Grade.warning)
+def few_trials(session: Session, spec: Spec) -> Iterator[Remark]:
+    counts = np.bincount(session.split, minlength=len(SPLIT_NAMES))
+    if counts[0] < _FEWEST_TRAINING_TRIALS:
+        what = f"only {counts[0]} training trials of {len(session.split)}"
+        yield "data.split", what, "give more trials, or write shorter windows.length_s"
+    for name, count in zip(SPLIT_NAMES[1:], counts[1:], strict=True):
+        if count == 0:
+            yield "data.split", f"no {name} trials of {len(session.split)}", f"write a larger split.{name}"
+
+
+@session_check(Grade.warning)
+def missing_behavior(session: Session, spec: Spec) -> Iterator[Remark]:
+    inside = session.body[session.mask]
+    for name, column in zip(session.body_names, inside.T, strict=True):
+        missing = float(np.isnan(column).mean())
+        if missing > _SPARSE:
+            what = f"is missing in {missing:.0%} of the bins"
+            yield f"data.behavior {name}", what, "check its times against those of the trials"
+
+
+@session_check(Grade.warning)
+def missing_activity(session: Session, spec: Spec) -> Iterator[Remark]:
+    if session.observation.dtype.kind != "f":
+        return
+    missing = np.isnan(session.observation[session.mask]).mean(axis=0)
+    if (sparse := int((missing > _SPARSE).sum())) > 0:
+        what = f"{sparse} of {len(missing)} units are missing in more than half of the bins"
+        yield "data.neural", what, "drop them with units: {where: ...}"
