@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from ncyber_cli.worlds.simulated import RATE_BITS, Signal, SimulatedAnimal, poisson_counts
 
 SIGMA, RHO, BETA = 10.0, 28.0, 8.0 / 3.0
-SPEED = 1.5  # Lorenz time units per second: two to three turns a trial
-SUBSTEPS = 5  # RK4 steps a bin; halving them changes a 1 s path by less than 1e-5 of its sd
+SPEED = 1.0  # Lorenz time units per second: a turn takes about 0.7 s
+SUBSTEPS = 2  # RK4 steps a bin; more change a 1 s path by less than 1e-4 of its sd
 BURN_IN = 20.0  # Lorenz time units from a random start to the attractor
 BIN_S, TRIAL_BINS = 0.01, 100
 MEAN_RATE_HZ = 10.0
-READOUT_SD = 0.6  # sd of a row of C: puts the Bayes ceiling of co-smoothing near 0.46 bits per spike
+READOUT_LENGTH = 0.8  # of a row of C: puts the Bayes ceiling of co-smoothing near 0.46 bits per spike
 # Mean and sd of the attractor's axes (time average over 1e5 time units); z's mean is not 0 and x, y share a sign symmetry.
 MEAN: Final = np.array([0.0, 0.0, 23.55])
 SD: Final = np.array([7.92, 9.01, 8.62])
@@ -76,8 +76,9 @@ def attractor_states(count: int, rng: np.random.Generator) -> NDArray[np.float64
 
 
 def draw_readout(units: int, rng: np.random.Generator, bin_s: float = BIN_S) -> LorenzReadout:
-    """A random readout whose neurons all fire MEAN_RATE_HZ on average over the attractor."""
-    weights = READOUT_SD * rng.standard_normal((units, 3))
+    """A readout of random directions and one depth, whose neurons all fire MEAN_RATE_HZ on average over the attractor."""
+    direction = rng.standard_normal((units, 3))
+    weights = READOUT_LENGTH * direction / np.linalg.norm(direction, axis=1, keepdims=True)
     reference = normalise(attractor_states(4000, rng))
     offset = np.log(MEAN_RATE_HZ * bin_s) - np.log(np.exp(reference @ weights.T).mean(axis=0))
     return LorenzReadout(weights, offset)

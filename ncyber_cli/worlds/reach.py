@@ -32,9 +32,9 @@ def simulate(
 ) -> SimulatedAnimal:
     """One animal's session; body and neurons depend on (seed, animal) alone, trials on the rest as well.
 
-    Behaviour and force are states at 100 Hz from the trial's start. Truth is on 20 ms bins, taken at the
-    bin's centre: `objective` (m), `control` and `actuator` (m/s^2), `latent`; `rate` is the expected
-    count of the whole bin.
+    Behaviour and force are states at 5, 15, 25 ... ms from the trial's start. Truth is on 20 ms bins, taken
+    at the bin's centre: `objective` (m), `control` and `actuator` (m/s^2), `latent`; `rate` is the
+    expected count of the whole bin. Cue, go and jump fall on bin edges (display frames).
     """
     subject = draw_animal(animal, seed, units=units, gain_scale=gain_scale, nuisance_sd=nuisance_sd, gain_sd=gain_sd)
     rng = np.random.default_rng([seed, animal, 3])
@@ -55,10 +55,10 @@ def simulate(
         behavior=behavior,
         inputs=force,
         truth={
-            "objective": _truth(loop.objective, "m", "goal that the brain pursues"),
-            "control": _truth(loop.command, "m/s^2", "motor command before the muscle"),
-            "actuator": _truth(loop.actuator, "m/s^2", "motor command after the muscle's lag"),
-            "latent": _truth(latent, "a.u.", "plan (2), state estimate (4) and command (5) of the brain"),
+            "objective": _sampled(loop.objective, 1 / BIN_S, "m", "goal that the brain pursues"),
+            "control": _sampled(loop.command, 1 / BIN_S, "m/s^2", "motor command before the muscle"),
+            "actuator": _sampled(loop.actuator, 1 / BIN_S, "m/s^2", "motor command after the muscle's lag"),
+            "latent": _sampled(latent, 1 / BIN_S, "a.u.", "plan (2), state estimate (4) and command (5) of the brain"),
             "rate": Signal(rate, 1 / BIN_S, "counts", "expected spikes per bin of each unit", BIN_S / 2, RATE_BITS),
         },
         trial_columns=_columns(schedule),
@@ -78,18 +78,18 @@ def simulate(
     )
 
 
-def _truth(values: NDArray[np.float64], unit: str, description: str) -> Signal:
-    per_bin = round(BIN_S / STEP_S)
-    return Signal(values[:, per_bin // 2 :: per_bin], 1 / BIN_S, unit, description, BIN_S / 2)
+def _sampled(values: NDArray[np.float64], rate_hz: float, unit: str, description: str) -> Signal:
+    """States (trial, step, feature) in the middle of each sampling interval: a bin's mean is then its centre's state."""
+    every = round(1 / (rate_hz * STEP_S))
+    return Signal(values[:, every // 2 :: every], rate_hz, unit, description, 0.5 / rate_hz)
 
 
 def _behavior(loop: Loop) -> tuple[dict[str, Signal], dict[str, Signal]]:
-    every = round(1 / (BEHAVIOR_HZ * STEP_S))
     hand = {
-        "hand_pos": Signal(loop.position[:, ::every], BEHAVIOR_HZ, "m", "hand position, x and y"),
-        "hand_vel": Signal(loop.velocity[:, ::every], BEHAVIOR_HZ, "m/s", "hand velocity, x and y"),
+        "hand_pos": _sampled(loop.position, BEHAVIOR_HZ, "m", "hand position, x and y"),
+        "hand_vel": _sampled(loop.velocity, BEHAVIOR_HZ, "m/s", "hand velocity, x and y"),
     }
-    force = Signal(loop.force[:, ::every], BEHAVIOR_HZ, "N", "force of the manipulandum on the hand, x and y")
+    force = _sampled(loop.force, BEHAVIOR_HZ, "N", "force of the manipulandum on the hand, x and y")
     return hand, {"external_force": force}
 
 

@@ -1,4 +1,4 @@
-"""The closed loop of the reaching world, integrated in 2 ms steps for all trials at once.
+"""The closed loop of the reaching world, integrated in 2.5 ms steps for all trials at once.
 
 command -> muscle (first-order lag) -> mass -> senses (delay) -> estimate -> command. The estimate is the
 delayed state rolled forward by the animal's own commands (a Smith predictor): what it commanded
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ncyber_cli.worlds.reach_animal import Body
 from ncyber_cli.worlds.reach_task import Schedule
 
-STEP_S = 0.002
+STEP_S = 0.0025  # divides half a behaviour sample and half a bin
 GATE_S = 0.06  # the command's gate opens over this time
 BELIEF_S = (0.02, 0.04)  # a new target replaces the old one in the brain over this time
 Floats = NDArray[np.float64]
@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Loop:
-    """States at the start of each 2 ms step, (trial, step, 2), in m, m/s, m/s^2, N; gate (trial, step)."""
+    """States at the start of each 2.5 ms step, (trial, step, 2), in m, m/s, m/s^2, N; gate (trial, step)."""
 
     objective: Floats
     command: Floats
