@@ -199,7 +199,11 @@ def test_wrong_shapes_are_refused(tmp_path: Path) -> None:
 
 def test_the_reader_refuses_foreign_unfinished_and_newer_files(tmp_path: Path) -> None:
     target = write_results(tmp_path / "results.h5", header())
-    cases = [("complete", False, "not finished"), ("format", "other", "not a results"), ("format_version", 99, "up to 1")]
+    cases = [
+        ("complete", False, "not finished"),
+        ("format", "other", "not a results"),
+        ("format_version", 99, "up to 1"),
+    ]
     for attribute, value, message in cases:
         changed = tmp_path / f"{attribute}.h5"
         changed.write_bytes(target.read_bytes())
