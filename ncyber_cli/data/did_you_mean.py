@@ -13,9 +13,11 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
     known = sorted(set(options))
     if not known:
         return "there is none in it"
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
-    last = name.rsplit("/", 1)[-1].lower()
-    near += [option for option in known if last == option.rsplit("/", 1)[-1].lower() and option not in near]
+    near = difflib.get_close_matches(name, known, n=3)
+    last_part = name.rsplit("/", 1)[-1]
+    last_parts = {option: option.rsplit("/", 1)[-1] for option in known}
+    close = set(difflib.get_close_matches(last_part, last_parts.values(), n=3))
+    near += [option for option, last in last_parts.items() if last in close and option not in near]
     shown = ", ".join(known[:_MOST]) + (f" and {len(known) - _MOST} more" if len(known) > _MOST else "")
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     return f"{hint}there is: {shown}"

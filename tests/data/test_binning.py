@@ -1,0 +1,72 @@
+"""Law: counts equal those of a loop over spikes, trials and bins, in any block size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ncyber_cli.data import binning
+from ncyber_cli.data.binning import count_dtype, count_spikes, spike_rates_hz, unit_spikes
+from ncyber_cli.data.grid import Grid
+from ncyber_cli.data.recording import SpikeTrains
+
+
+def grid_of(start_s: list[float], n_bins: list[int], bin_s: float = 0.25) -> Grid:
+    start = np.array(start_s)
+    return Grid(bin_s, start, np.array(n_bins), start, np.arange(len(start)))
+
+
+def slow_counts(trains: SpikeTrains, grid: Grid) -> NDArray[np.int64]:
+    counts = np.zeros((grid.n_trial, grid.n_time, len(trains.ends)), dtype=np.int64)
+    for unit in range(len(trains.ends)):
+        for time in unit_spikes(trains, unit):
+            for trial in range(grid.n_trial):
+                for j in range(grid.n_bins[trial]):
+                    start = grid.start_s[trial] + j * grid.bin_s
+                    counts[trial, j, unit] += start <= time < start + grid.bin_s
+    return counts
+
+
+def random_trains(n_unit: int = 5, n_spike: int = 80) -> SpikeTrains:
+    generator = np.random.default_rng(0)
+    sizes = generator.integers(0, n_spike, n_unit)
+    sizes[1] = 0
+    return SpikeTrains(np.concatenate([np.sort(generator.uniform(-1, 12, n)) for n in sizes]), np.cumsum(sizes))
+
+
+@pytest.mark.parametrize("block_bytes", [1, 700, 1 << 25])
+def test_equals_the_loop(block_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binning, "_BLOCK_BYTES", block_bytes)
+    trains = random_trains()
+    grid = grid_of([0.0, 1.0, 0.6, 8.0], [4, 10, 7, 30])  # out of order, overlapping, ragged, past the end
+    units = np.array([0, 1, 3, 4])
+    out = np.full((4, 30, 4), 9, dtype=count_dtype(trains, units, grid))
+    count_spikes(trains, units, grid, out)
+    np.testing.assert_array_equal(out, slow_counts(trains, grid)[..., units])
+
+
+def test_spikes_on_edges_belong_to_the_bin_they_open() -> None:
+    bin_s = 0.1  # 3 * 0.1 > 0.3 in floating point: rounding must not decide
+    trains = SpikeTrains(np.arange(10) / 10, np.array([10]))
+    out = np.zeros((1, 10, 1), dtype=np.uint8)
+    count_spikes(trains, np.array([0]), grid_of([0.0], [10], bin_s), out)
+    assert out.ravel().tolist() == [1] * 10
+
+
+@pytest.mark.parametrize(("n_spike", "dtype"), [(255, np.uint8), (256, np.uint16), (70000, np.uint32)])
+def test_smallest_type_that_holds_the_peak(n_spike: int, dtype: type) -> None:
+    trains = SpikeTrains(np.sort(np.random.default_rng(0).uniform(0.0, 0.25, n_spike)), np.array([n_spike]))
+    grid = grid_of([0.0], [4])
+    found = count_dtype(trains, np.array([0]), grid)
+    assert found == dtype
+    out = np.zeros((1, 4, 1), dtype=found)
+    count_spikes(trains, np.array([0]), grid, out)
+    assert out.ravel().tolist() == [n_spike, 0, 0, 0]
+
+
+def test_rates_are_over_the_grids_bins() -> None:
+    trains = random_trains()
+    grid = grid_of([0.0, 1.0, 8.0], [4, 10, 12])
+    expected = slow_counts(trains, grid).sum(axis=(0, 1)) / (26 * 0.25)
+    np.testing.assert_allclose(spike_rates_hz(trains, grid), expected)
