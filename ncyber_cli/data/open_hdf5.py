@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-from h5py import h5d, h5f, h5o, h5p
+from h5py import h5d, h5f, h5l, h5o
 
 from ncyber_cli.errors import DataError
 
@@ -71,13 +71,19 @@ def _refuse_foreign(path: Path) -> None:
 def _refuse_outside(file: h5py.File, path: Path, seen: set[Path]) -> None:
     """Check every link and dataset of `file`, then of the files it links to. `path` is resolved."""
     seen.add(path)
-    linked = _external_files(file, path)
-    for name, target in _raw_data_files(file.id):
-        # Raw data files are looked up from the working directory, not from the file's folder.
-        _refuse_path(Path(target).absolute(), path.parent, where=f"{path}:{name}", what="external storage")
-    for where, target_path in linked:
-        _refuse_path(target_path, path.parent, where=where, what="an external link")
-        resolved = target_path.resolve()
+    linked = _external_links(file, path)
+    for name, dataset in _datasets(file.id):
+        plist = dataset.get_create_plist()
+        for index in range(plist.get_external_count()):
+            # Raw data files are looked up from the working directory, not from the file's folder.
+            target = Path(plist.get_external(index)[0].decode()).absolute()
+            _refuse_path(target, path.parent, where=f"{path}:{name}", what="external storage")
+        if plist.get_layout() == h5d.VIRTUAL:
+            sources = {plist.get_virtual_filename(index) for index in range(plist.get_virtual_count())}
+            linked += [(f"{path}:{name}", path.parent / source) for source in sources if source != "."]  # "." is itself
+    for where, target in linked:
+        _refuse_path(target, path.parent, where=where, what="an external link")
+        resolved = target.resolve()
         if resolved in seen or not resolved.exists():
             continue
         with h5py.File(resolved, "r") as target_file:
@@ -93,32 +99,17 @@ def _refuse_path(target: Path, folder: Path, *, where: str, what: str) -> None:
         )
 
 
-def _external_files(file: h5py.File, path: Path) -> list[tuple[str, Path]]:
-    """(where, target path) of every external link and virtual source."""
+def _external_links(file: h5py.File, path: Path) -> list[tuple[str, Path]]:
+    """(where, target path) of every external link, found without following any."""
     found: list[tuple[str, Path]] = []
 
     def on_link(name: bytes, info: Any) -> None:
-        if info.type == h5py.h5l.TYPE_EXTERNAL:
+        if info.type == h5l.TYPE_EXTERNAL:
             target, _ = file.id.links.get_val(name)
             found.append((f"{path}:{name.decode()}", path.parent / target.decode()))
 
     file.id.links.visit(on_link, info=True)
-    for name, dataset in _datasets(file.id):
-        plist = dataset.get_create_plist()
-        if plist.get_layout() != h5d.VIRTUAL:
-            continue
-        for index in range(plist.get_virtual_count()):
-            source = plist.get_virtual_filename(index)
-            if source != ".":  # "." is the file itself
-                found.append((f"{path}:{name}", path.parent / source))
     return found
-
-
-def _raw_data_files(root: h5f.FileID) -> Iterator[tuple[str, str]]:
-    for name, dataset in _datasets(root):
-        plist: h5p.PropDCID = dataset.get_create_plist()
-        for index in range(plist.get_external_count()):
-            yield name, plist.get_external(index)[0].decode()
 
 
 def _datasets(root: h5f.FileID) -> list[tuple[str, h5d.DatasetID]]:

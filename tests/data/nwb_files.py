@@ -26,7 +26,9 @@ def empty_file(*, subject_id: str | None = "mouse-1", session_id: str | None = "
     return nwb
 
 
-def add_units(nwb: NWBFile, trains: Sequence[Any], areas: Sequence[str] | None = None, **columns: Sequence[Any]) -> None:
+def add_units(
+    nwb: NWBFile, trains: Sequence[Any], areas: Sequence[str] | None = None, **columns: Sequence[Any]
+) -> None:
     """Units with their spike times; with `areas`, each unit has one electrode there and a second one elsewhere."""
     if areas is not None:
         device = nwb.create_device("probe")
@@ -78,7 +80,12 @@ def add_calcium(nwb: NWBFile, values: NDArray[Any], location: str, time_s: NDArr
     ]
     ids = list(range(7, 7 + n_roi))
     rois = PlaneSegmentation(
-        name="rois", description="cells", imaging_plane=plane, columns=columns, colnames=["cell_type", "image_mask"], id=ids
+        name="rois",
+        description="cells",
+        imaging_plane=plane,
+        columns=columns,
+        colnames=["cell_type", "image_mask"],
+        id=ids,
     )
     module = nwb.create_processing_module("ophys", "imaging")
     module.add(ImageSegmentation(plane_segmentations=[rois]))

@@ -64,7 +64,9 @@ def test_where_and_what_is_left() -> None:
         cut(align="outcome")
 
 
-@pytest.mark.parametrize(("duration", "n_bins"), [(10.0, [20, 20, 20, 20, 20]), (9.0, [20] * 4 + [10]), (8.9, [20] * 4)])
+@pytest.mark.parametrize(
+    ("duration", "n_bins"), [(10.0, [20, 20, 20, 20, 20]), (9.0, [20] * 4 + [10]), (8.9, [20] * 4)]
+)
 def test_windows_tile_the_span(duration: float, n_bins: list[int]) -> None:
     grid = window_grid(Windows(length_s=2.0), 0.1, (3.0, 3.0 + duration), where="file")
     assert grid.n_bins.tolist() == n_bins
@@ -72,7 +74,7 @@ def test_windows_tile_the_span(duration: float, n_bins: list[int]) -> None:
 
 
 def test_recording_shorter_than_half_a_window() -> None:
-    with pytest.raises(DataError, match="shorter windows.length_s"):
+    with pytest.raises(DataError, match=r"shorter windows.length_s"):
         window_grid(Windows(length_s=2.0), 0.1, (0.0, 0.9), where="file")
 
 

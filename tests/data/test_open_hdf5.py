@@ -51,7 +51,11 @@ def test_truncated(tmp_path: Path) -> None:
 def test_damaged_chunk_is_a_data_error(tmp_path: Path) -> None:
     path = tmp_path / "damaged.h5"
     with h5py.File(path, "w") as file:
-        offset = file.create_dataset("x", data=np.zeros(1000), chunks=(1000,), fletcher32=True).id.get_chunk_info(0).byte_offset
+        offset = (
+            file.create_dataset("x", data=np.zeros(1000), chunks=(1000,), fletcher32=True)
+            .id.get_chunk_info(0)
+            .byte_offset
+        )
     content = bytearray(path.read_bytes())
     content[offset + 5] ^= 0xFF
     path.write_bytes(content)

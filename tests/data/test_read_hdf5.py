@@ -74,11 +74,13 @@ def test_no_times_anywhere_means_one_sample_a_bin(tmp_path: Path) -> None:
 
 
 def test_behavior_as_long_as_the_neural_source_shares_its_times(tmp_path: Path) -> None:
-    path = plain(tmp_path, **{"rec/y": VALUES, "rec/t": 7.0 + np.arange(50) * 0.1, "v": np.arange(50.0), "w": np.zeros(9)})
+    path = plain(
+        tmp_path, **{"rec/y": VALUES, "rec/t": 7.0 + np.arange(50) * 0.1, "v": np.arange(50.0), "w": np.zeros(9)}
+    )
     behavior = {"velocity": {"source": "v"}}
     recording = read_recording(path, data_spec(neural=[calcium(time="rec/t")], behavior=behavior))
     np.testing.assert_allclose(recording.behavior["velocity"].time_s, 7.0 + np.arange(50) * 0.1)
-    with pytest.raises(DataError, match="file.h5:/w: has no times for its 9 samples"):
+    with pytest.raises(DataError, match=r"file.h5:/w: has no times for its 9 samples"):
         read_recording(path, data_spec(neural=[calcium(time="rec/t")], behavior={"velocity": {"source": "w"}}))
 
 
@@ -86,13 +88,13 @@ def test_trial_aligned_samples_must_be_bins(tmp_path: Path) -> None:
     path = plain(tmp_path, **{"rec/y": ALIGNED})
     source = {"source": "rec/y", "kind": "spikes", "axes": ["trial", "time", "unit"]}
     signal_of(path, {**source, "rate_hz": 50.0})
-    with pytest.raises(DataError, match="bin_s: 0.01"):
+    with pytest.raises(DataError, match=r"bin_s: 0.01"):
         signal_of(path, {**source, "rate_hz": 100.0})
 
 
 def test_counts_are_checked(tmp_path: Path) -> None:
     path = plain(tmp_path, **{"rec/y": VALUES})
-    with pytest.raises(DataError, match="file.h5:/rec/y: .*not a spike count"):
+    with pytest.raises(DataError, match=r"file.h5:/rec/y: .*not a spike count"):
         signal_of(path, {"source": "rec/y", "kind": "spikes", "rate_hz": 50.0})
 
 
@@ -130,7 +132,8 @@ def test_animal_from_attribute_and_default(tmp_path: Path) -> None:
 
 def test_trial_table_is_a_group_of_columns(tmp_path: Path) -> None:
     path = plain(
-        tmp_path, **{"rec/y": VALUES, "tr/go": [1.0, 2.0], "tr/kind": ["x", "y"], "tr/id": [4, 5], "bad/a": [1], "bad/b": [1, 2]}
+        tmp_path,
+        **{"rec/y": VALUES, "tr/go": [1.0, 2.0], "tr/kind": ["x", "y"], "tr/id": [4, 5], "bad/a": [1], "bad/b": [1, 2]},
     )
     trials = {"table": "tr", "align": "go", "window_s": [-0.5, 1.0]}
     table = read_recording(path, data_spec(neural=[calcium(rate_hz=10.0)], trials=trials)).trials
@@ -150,6 +153,11 @@ def test_trial_table_is_a_group_of_columns(tmp_path: Path) -> None:
 
 def test_missing_and_unusable_datasets(tmp_path: Path) -> None:
     path = plain(tmp_path, **{"rec/y": VALUES, "text": "hello", "inf": np.full((5, 1), np.inf)})
-    for source, says in (("rec/z", "did you mean rec/y"), ("rec", "no dataset"), ("text", "numbers"), ("inf", "infinite")):
+    for source, says in (
+        ("rec/z", "did you mean rec/y"),
+        ("rec", "no dataset"),
+        ("text", "numbers"),
+        ("inf", "infinite"),
+    ):
         with pytest.raises(DataError, match=says):
             signal_of(path, calcium(rate_hz=1.0) | {"source": source})

@@ -97,7 +97,9 @@ def test_trials_and_custom_intervals(tmp_path: Path) -> None:
         read_recording(path, data_spec(trials={"table": "encoding"}))
 
 
-@pytest.mark.parametrize("source", ["hand_pos", "processing/behavior/Position/hand_pos", "Position/hand_pos", "Position"])
+@pytest.mark.parametrize(
+    "source", ["hand_pos", "processing/behavior/Position/hand_pos", "Position/hand_pos", "Position"]
+)
 def test_behavior_by_name_and_path_in_its_own_unit(tmp_path: Path, source: str) -> None:
     data = data_spec(behavior={"position": {"source": source, "unit": "m", "columns": [1]}})
     signal = read_recording(units_file(tmp_path), data).behavior["position"]
@@ -122,7 +124,7 @@ def test_missing_source_names_what_there_is(tmp_path: Path) -> None:
     path = units_file(tmp_path)
     with pytest.raises(DataError, match="did you mean processing/behavior/Position/hand_pos"):
         read_recording(path, data_spec(behavior={"position": {"source": "Position/hand_poz"}}))
-    with pytest.raises(DataError, match="did you mean units.*hand_pos, units"):
+    with pytest.raises(DataError, match=r"did you mean units.*hand_pos, units"):
         only_stream(path, source="unit", kind="spikes")
     with pytest.raises(DataError, match="kind: spikes"):
         only_stream(path, source="units")
@@ -228,7 +230,9 @@ def test_repeated_timestamps_are_named_with_their_path(tmp_path: Path) -> None:
     add_units(nwb, TRAINS)
     add_position(nwb, np.zeros((3, 2)), timestamps=[0.0, 1.0, 1.0])
     path = save(nwb, tmp_path / "file.nwb")
-    with pytest.raises(DataError, match=r"file.nwb:/processing/behavior/Position/hand_pos/timestamps: timestamp 2 repeats"):
+    with pytest.raises(
+        DataError, match=r"file.nwb:/processing/behavior/Position/hand_pos/timestamps: timestamp 2 repeats"
+    ):
         read_recording(path, data_spec(behavior={"position": {"source": "hand_pos"}}))
 
 

@@ -21,7 +21,9 @@ def grid_of(start_s: list[float], n_bins: list[int], bin_s: float = 0.1) -> Grid
 
 def jittered(rate_hz: float, duration_s: float = 6.0) -> Sampled:
     generator = np.random.default_rng(0)
-    time_s = (np.arange(round(rate_hz * duration_s)) + generator.uniform(-0.2, 0.2, round(rate_hz * duration_s))) / rate_hz
+    time_s = (
+        np.arange(round(rate_hz * duration_s)) + generator.uniform(-0.2, 0.2, round(rate_hz * duration_s))
+    ) / rate_hz
     values = generator.normal(size=(len(time_s), 2))
     values[generator.random(values.shape) < 0.1] = np.nan
     keep = (time_s < 2.0) | (time_s > 3.5)  # a gap

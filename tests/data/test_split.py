@@ -19,7 +19,28 @@ def test_stable_over_versions_and_calls() -> None:
     first = split_trials(Split(seed=3), "day-1", 20)
     np.random.default_rng(0).random(100)
     np.testing.assert_array_equal(first, split_trials(Split(seed=3), "day-1", 20))
-    assert first.tolist() == [2, 0, 1, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 2, 1, 2]  # a change would turn a run's test trials into training trials
+    assert first.tolist() == [
+        2,
+        0,
+        1,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        2,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        2,
+        1,
+        2,
+    ]  # a change would turn a run's test trials into training trials
 
 
 def test_other_seed_or_session_gives_another_split() -> None:
@@ -56,7 +77,7 @@ def test_column() -> None:
     table = IntervalTable(list("abcd"), {"split": np.array(["train", "val", "test", "none"])})
     rows = np.array([0, 1, 2])
     assert split_by_column("split", table, rows, where="f").tolist() == [TRAIN, VALIDATION, TEST]
-    with pytest.raises(DataError, match="'none'.*trials.where"):
+    with pytest.raises(DataError, match=r"'none'.*trials.where"):
         split_by_column("split", table, np.arange(4), where="f")
     with pytest.raises(DataError, match="did you mean split"):
         split_by_column("spilt", table, rows, where="f")
