@@ -21,9 +21,9 @@ BURN_IN = 20.0  # Lorenz time units from a random start to the attractor
 BIN_S, TRIAL_BINS = 0.01, 100
 MEAN_RATE_HZ = 10.0
 READOUT_LENGTH = 0.8  # of a row of C: puts the Bayes ceiling of co-smoothing near 0.46 bits per spike
-# Mean and sd of the attractor's axes (time average over 1e5 time units); z's mean is not 0 and x, y share a sign symmetry.
-MEAN: Final = np.array([0.0, 0.0, 23.55])
-SD: Final = np.array([7.92, 9.01, 8.62])
+# Mean and sd of the attractor's axes, by measurement; x and y change sign together, so their means are 0.
+MEAN: Final[NDArray[np.float64]] = np.array([0.0, 0.0, 23.55])
+SD: Final[NDArray[np.float64]] = np.array([7.92, 9.01, 8.62])
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class LorenzReadout:
 
     def expected(self, latent: NDArray[np.float64]) -> NDArray[np.float64]:
         """Expected counts per bin, (..., unit), from normalised latents (..., 3)."""
-        return np.exp(latent @ self.weights.T + self.offset)
+        expected: NDArray[np.float64] = np.exp(latent @ self.weights.T + self.offset)
+        return expected
 
 
 def _flow(state: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -69,14 +70,11 @@ def attractor_states(count: int, rng: np.random.Generator) -> NDArray[np.float64
     state = MEAN + SD * rng.standard_normal((count, 3))
     for _ in range(int(BURN_IN / 0.01)):
         state = lorenz_step(state, 0.01)
-    # trials start at unrelated phases, also where the transients were short
-    for _ in range(int(rng.integers(0, 200))):
-        state = lorenz_step(state, 0.01)
     return state
 
 
 def draw_readout(units: int, rng: np.random.Generator, bin_s: float = BIN_S) -> LorenzReadout:
-    """A readout of random directions and one depth, whose neurons all fire MEAN_RATE_HZ on average over the attractor."""
+    """A readout of random directions and one depth, whose neurons all fire MEAN_RATE_HZ on average."""
     direction = rng.standard_normal((units, 3))
     weights = READOUT_LENGTH * direction / np.linalg.norm(direction, axis=1, keepdims=True)
     reference = normalise(attractor_states(4000, rng))
@@ -86,7 +84,7 @@ def draw_readout(units: int, rng: np.random.Generator, bin_s: float = BIN_S) -> 
 
 def simulate(
     *,
-    trials: int = 1000,
+    trials: int = 1200,
     seed: int = 0,
     animal: int = 0,
     units: int = 64,

@@ -79,7 +79,7 @@ def simulate(
 
 
 def _sampled(values: NDArray[np.float64], rate_hz: float, unit: str, description: str) -> Signal:
-    """States (trial, step, feature) in the middle of each sampling interval: a bin's mean is then its centre's state."""
+    """States (trial, step, feature) in the middle of each sampling interval, so that a bin's mean is its centre."""
     every = round(1 / (rate_hz * STEP_S))
     return Signal(values[:, every // 2 :: every], rate_hz, unit, description, 0.5 / rate_hz)
 

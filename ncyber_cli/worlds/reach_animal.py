@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 REACH_M = 0.1  # distance from the centre to the eight targets, radius of the disc
 SPEED_M_S = 0.4  # a typical peak speed; scales the velocity latents
 AREAS = ("PMd", "S1", "M1")  # plan, state estimate, command
-# Latents by area: plan = believed goal (2); estimate = position, velocity (4); command = rotated command (2), its oscillating echo (2), gate (1).
+# Latents by area: plan = believed goal (2); estimate = position, velocity (4); command = rotated command (2),
+# an oscillating echo of it (2) and the gate (1).
 LATENT_AREAS = ("PMd",) * 2 + ("S1",) * 4 + ("M1",) * 5
 LATENT_NAMES = (
     *("plan_x", "plan_y", "estimate_px", "estimate_py", "estimate_vx", "estimate_vy"),

@@ -75,7 +75,7 @@ def _coloured_noise(trials: int, steps: int, time_constant_s: float, rng: np.ran
 def run_loop(body: Body, schedule: Schedule, steps: int, rng: np.random.Generator) -> Loop:
     """Simulate every trial from rest at `schedule.start`."""
     trials = len(schedule.go_s)
-    time_s = STEP_S * np.arange(steps)
+    time_s = STEP_S * np.arange(steps, dtype=np.float64)
     goal = believed_goal(schedule, time_s, body.delay_s, rng).transpose(1, 0, 2)
     force = external_force(schedule, time_s).transpose(1, 0, 2)
     gate = smooth_step((time_s[None] - schedule.gate_s[:, None]) / GATE_S).T
@@ -94,7 +94,8 @@ def run_loop(body: Body, schedule: Schedule, steps: int, rng: np.random.Generato
         then = max(step - late, 0)
         surprise = velocity[then] - planned_velocity[then]
         seen_velocity[step] = planned_velocity[step] + surprise
-        seen_position[step] = planned_position[step] + position[then] - planned_position[then] + late * STEP_S * surprise
+        offset = position[then] - planned_position[then]
+        seen_position[step] = planned_position[step] + offset + late * STEP_S * surprise
         drive = (goal[step] - seen_position[step]) @ body.stiffness_per_s2 - seen_velocity[step] @ body.damping_per_s
         command[step] = gate[step][:, None] * bound * np.tanh(drive / bound)
         if step + 1 == steps:
@@ -110,7 +111,18 @@ def run_loop(body: Body, schedule: Schedule, steps: int, rng: np.random.Generato
             speed[step + 1] = speed[step] + STEP_S * acceleration
 
     return Loop(
-        *(each.transpose(1, 0, 2) for each in (goal, command, actuator, position, velocity, seen_position, seen_velocity)),
-        force=force.transpose(1, 0, 2),
+        objective=_by_trial(goal),
+        command=_by_trial(command),
+        actuator=_by_trial(actuator),
+        position=_by_trial(position),
+        velocity=_by_trial(velocity),
+        estimated_position=_by_trial(seen_position),
+        estimated_velocity=_by_trial(seen_velocity),
+        force=_by_trial(force),
         gate=gate.T,
     )
+
+
+def _by_trial(values: Floats) -> Floats:
+    """(step, trial, 2), in the order things happen, to (trial, step, 2)."""
+    return values.transpose(1, 0, 2)

@@ -36,10 +36,11 @@ def bin_rates(latent: Floats, neurons: Neurons, steps_per_bin: int, rng: np.rand
     nuisance = _slow_noise((trials, bins, NUISANCE), NUISANCE_S, steps_per_bin * STEP_S, rng)
     gain = neurons.gain_sd * _slow_noise((trials, bins, units), GAIN_S, steps_per_bin * STEP_S, rng)
     slow = np.exp(nuisance @ neurons.weights[:, features:].T + gain)
-    baseline = neurons.mean_rate_hz / np.exp(latent[:, ::steps_per_bin] @ neurons.weights[:, :features].T).mean(axis=(0, 1))
+    tuning = neurons.weights[:, :features].T
+    baseline = neurons.mean_rate_hz / np.exp(latent[:, ::steps_per_bin] @ tuning).mean(axis=(0, 1))
     rate = np.empty((trials, bins, units))
     for trial in range(trials):  # one trial at a time: rates at every step of all trials would not fit a cache
-        driven = baseline * np.exp(latent[trial] @ neurons.weights[:, :features].T)
+        driven = baseline * np.exp(latent[trial] @ tuning)
         rate[trial] = driven.reshape(bins, steps_per_bin, units).mean(axis=1) * slow[trial]
     return steps_per_bin * STEP_S * rate / (1.0 + rate / MAX_RATE_HZ)
 

@@ -42,7 +42,8 @@ class Schedule:
 
 def _frames(low: float, high: float, trials: int, rng: np.random.Generator) -> Floats:
     """Random times that fall on display frames."""
-    return BIN_S * rng.integers(round(low / BIN_S), round(high / BIN_S) + 1, trials)
+    frames = rng.integers(round(low / BIN_S), round(high / BIN_S) + 1, trials)
+    return BIN_S * frames.astype(np.float64)
 
 
 def _goals(kind: GoalSet, trials: int, rng: np.random.Generator, avoid: Floats | None = None) -> Floats:
@@ -57,8 +58,9 @@ def _goals(kind: GoalSet, trials: int, rng: np.random.Generator, avoid: Floats |
     goals = np.empty((trials, 2))
     for trial in range(trials):
         while True:
-            radius, angle = REACH_M * np.sqrt(rng.uniform()), rng.uniform(0, 2 * np.pi)
-            goals[trial] = radius * np.cos(angle), radius * np.sin(angle)
+            goals[trial] = rng.uniform(-REACH_M, REACH_M, 2)
+            if np.hypot(*goals[trial]) > REACH_M:
+                continue
             if avoid is None or np.hypot(*(goals[trial] - avoid[trial])) > 0.03:
                 break
     return goals

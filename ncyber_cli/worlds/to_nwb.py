@@ -106,7 +106,8 @@ def _series(signal: Signal, trials: int, length_s: float, gap: float, *, positio
 def significant(values: NDArray[np.float64], bits: int) -> NDArray[np.float32]:
     """Round to `bits` significant binary digits, so that gzip finds zeros where there is no information."""
     fraction, exponent = np.frexp(values)
-    return np.ldexp(np.round(np.ldexp(fraction, bits)), exponent - bits).astype(np.float32)
+    rounded: NDArray[np.float32] = np.ldexp(np.round(np.ldexp(fraction, bits)), exponent - bits).astype(np.float32)
+    return rounded
 
 
 def _spike_trains(animal: SimulatedAnimal, start: NDArray[np.float64]) -> SpikeTrains:

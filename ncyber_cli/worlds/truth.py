@@ -29,7 +29,7 @@ class TruthSeries:
     @property
     def time_s(self) -> Floats:
         """(time,) seconds from the session's start: the centre of each bin."""
-        return self.start_s + self.bin_s * np.arange(len(self.values))
+        return self.start_s + self.bin_s * np.arange(len(self.values), dtype=np.float64)
 
     def at(self, time_s: Floats) -> Floats:
         """Values (..., feature) at session times (...): linear between samples, NaN outside trials and at NaN times."""
@@ -38,8 +38,8 @@ class TruthSeries:
         place = np.where(inside, place, 0.0)
         left = np.clip(np.floor(place + _ON_GRID).astype(np.int64), 0, len(self.values) - 1)
         share = (place - left)[..., None]
-        right = self.values[np.minimum(left + 1, len(self.values) - 1)]
-        between = np.where(np.abs(share) <= _ON_GRID, self.values[left], (1 - share) * self.values[left] + share * right)
+        before, after = self.values[left], self.values[np.minimum(left + 1, len(self.values) - 1)]
+        between = np.where(np.abs(share) <= _ON_GRID, before, (1 - share) * before + share * after)
         return np.where(inside[..., None], between, np.nan)
 
 
@@ -60,7 +60,9 @@ def read_truth(path: Path) -> Truth:
         analysis = file.get("analysis")
         if analysis is None or "truth_animal" not in analysis:
             raise DataError(
-                "holds no truth", where=f"{path}:/analysis", remedy="only files made by ncyber synth do; benchmarks need one"
+                "holds no truth",
+                where=f"{path}:/analysis",
+                remedy="only files made by ncyber synth hold it; make some with ncyber synth reach --out DIR",
             )
         tables = {name: _columns(analysis[name]) if name in analysis else {} for name in _TABLES}
         series = {name: _series(node) for name, node in analysis.items() if name not in _TABLES}

@@ -144,8 +144,9 @@ def _posterior_mean(
 
 
 def _normalised(log_weight: NDArray[np.float32]) -> Floats:
-    weight = np.exp(log_weight.astype(np.float64) - log_weight.max())
-    return weight / weight.sum()
+    weight: Floats = np.exp(log_weight.astype(np.float64) - log_weight.max())
+    weight /= weight.sum()
+    return weight
 
 
 def _effective(log_weight: NDArray[np.float32]) -> list[float]:

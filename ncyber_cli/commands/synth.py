@@ -1,0 +1,102 @@
+"""`ncyber synth`: NWB files of simulated animals whose objective, command and brain state are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ncyber_cli.worlds.simulated import SimulatedAnimal
+
+
+class World(StrEnum):
+    lorenz = "lorenz"
+    reach = "reach"
+
+
+class Goals(StrEnum):
+    eight = "eight"
+    disc = "disc"
+
+
+def synth(
+    world: Annotated[World, typer.Argument(help="lorenz: spikes of a chaotic attractor; reach: closed-loop reaching.")],
+    out: Annotated[Path, typer.Option(help="Folder for one NWB file per animal.")],
+    animals: Annotated[int, typer.Option(min=1, help="Animals, each with its own neurons and body.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed and options write the same bytes.")] = 0,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials an animal; default reach 160, lorenz 1200.")] = None,
+    goals: Annotated[
+        Goals | None, typer.Option(help="reach: targets on eight points (default) or anywhere on a disc.")
+    ] = None,
+    jumps: Annotated[
+        float | None, typer.Option(min=0, max=1, help="reach: share of trials whose target jumps; default 0.2.")
+    ] = None,
+    pulses: Annotated[
+        float | None, typer.Option(min=0, max=1, help="reach: share of trials with a force pulse; default 0.3.")
+    ] = None,
+    units: Annotated[
+        int | None, typer.Option(min=20, max=1000, help="Neurons; default reach 43 to 68 by animal, lorenz 64.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
+) -> None:
+    """Write NWB files of simulated animals, the truth under /analysis."""
+    from ncyber_cli.reporting import table
+    from ncyber_cli.worlds.to_nwb import save_animal
+
+    simulate = _world(world, trials=trials, units=units, goals=goals, jumps=jumps, pulses=pulses)
+    targets = [out / f"{world}-{animal + 1}.nwb" for animal in range(animals)]
+    if not overwrite:
+        _refuse_existing(targets)
+    rows: list[dict[str, Any]] = []
+    for animal, target in enumerate(targets):
+        simulated = simulate(seed=seed, animal=animal)
+        save_animal(simulated, target, overwrite=overwrite)
+        rows.append(_row(simulated, target))
+    table(rows, ["file", "animal", "trials", "units", "spikes", "MB"], as_json=as_json)
+
+
+def _world(world: World, **options: Any) -> Callable[..., SimulatedAnimal]:
+    """The world's simulate with what was asked for; UsageError where the world has no such option."""
+    from functools import partial
+
+    from ncyber_cli.errors import UsageError
+    from ncyber_cli.worlds import lorenz, reach
+
+    chosen = {name: value for name, value in options.items() if value is not None}
+    if world is World.lorenz:
+        if foreign := sorted({"goals", "jumps", "pulses"} & set(chosen)):
+            raise UsageError(
+                f"the world lorenz has no {' and no '.join('--' + name for name in foreign)}",
+                where="ncyber synth lorenz",
+                remedy="leave it out, or write ncyber synth reach",
+            )
+        return partial(lorenz.simulate, **chosen)
+    words = {"jumps": "jump_probability", "pulses": "pulse_probability"}
+    return partial(reach.simulate, **{words.get(name, name): value for name, value in chosen.items()})
+
+
+def _refuse_existing(targets: list[Path]) -> None:
+    from ncyber_cli.errors import UsageError
+
+    for target in targets:
+        if target.exists():
+            raise UsageError("exists already", where=str(target), remedy="choose another --out, or write --overwrite")
+
+
+def _row(simulated: SimulatedAnimal, target: Path) -> dict[str, Any]:
+    trials, _, units = simulated.counts.shape
+    return {
+        "file": str(target),
+        "animal": simulated.animal,
+        "world": simulated.world,
+        "seed": simulated.seed,
+        "trials": trials,
+        "units": units,
+        "spikes": int(simulated.counts.sum()),
+        "MB": round(target.stat().st_size / 1e6, 2),
+    }

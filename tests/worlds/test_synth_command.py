@@ -1,0 +1,42 @@
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from ncyber_cli.commands.synth import synth
+from ncyber_cli.errors import UsageError
+from ncyber_cli.worlds.truth import read_truth
+
+app = typer.Typer()
+app.command()(synth)
+
+
+def _synth(*words: str) -> str:
+    done = CliRunner().invoke(app, list(words), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_one_file_an_animal_and_what_was_asked_for(tmp_path: Path) -> None:
+    asked = ["--animals", "2", "--trials", "4", "--units", "24", "--goals", "disc", "--jumps", "0", "--json"]
+    rows = json.loads(_synth("reach", "--out", str(tmp_path / "new"), *asked))
+    assert [Path(row["file"]).name for row in rows] == ["reach-1.nwb", "reach-2.nwb"]
+    assert [(row["trials"], row["units"]) for row in rows] == [(4, 24), (4, 24)]
+    assert {read_truth(Path(row["file"])).animal for row in rows} == {"reach-1", "reach-2"}
+
+
+def test_existing_files_stop_the_command_before_it_writes(tmp_path: Path) -> None:
+    (tmp_path / "lorenz-2.nwb").write_text("mine")
+    words = ["lorenz", "--out", str(tmp_path), "--animals", "2", "--trials", "2"]
+    with pytest.raises(UsageError, match=r"lorenz-2\.nwb"):
+        _synth(*words)
+    assert [file.name for file in tmp_path.iterdir()] == ["lorenz-2.nwb"]
+    assert "lorenz-2" in _synth(*words, "--overwrite")
+
+
+def test_an_option_of_another_world_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no --goals"):
+        _synth("lorenz", "--out", str(tmp_path), "--goals", "disc")
+    assert list(tmp_path.iterdir()) == []
