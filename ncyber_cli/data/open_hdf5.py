@@ -8,6 +8,7 @@ used, in the file itself and in the files it links to.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,12 +77,15 @@ def _refuse_outside(file: h5py.File, path: Path, seen: set[Path]) -> None:
         plist = dataset.get_create_plist()
         for index in range(plist.get_external_count()):
             # Raw data files are looked up from the working directory, not from the file's folder.
-            target = Path(plist.get_external(index)[0].decode()).absolute()
+            target = Path(os.fsdecode(plist.get_external(index)[0])).absolute()
             _refuse_path(target, path.parent, where=f"{path}:{name}", what="external storage")
         if plist.get_layout() == h5d.VIRTUAL:
             sources = {plist.get_virtual_filename(index) for index in range(plist.get_virtual_count())}
-            linked += [(f"{path}:{name}", path.parent / source) for source in sources if source != "."]  # "." is itself
-    for where, target in linked:
+            linked += [(f"{path}:{name}", source) for source in sources if source != "."]  # "." is itself
+    for where, name in linked:
+        target = path.parent / name
+        if not target.exists():
+            target = Path(name).absolute()  # HDF5 then tries the working directory
         _refuse_path(target, path.parent, where=where, what="an external link")
         resolved = target.resolve()
         if resolved in seen or not resolved.exists():
@@ -99,14 +103,14 @@ def _refuse_path(target: Path, folder: Path, *, where: str, what: str) -> None:
         )
 
 
-def _external_links(file: h5py.File, path: Path) -> list[tuple[str, Path]]:
-    """(where, target path) of every external link, found without following any."""
-    found: list[tuple[str, Path]] = []
+def _external_links(file: h5py.File, path: Path) -> list[tuple[str, str]]:
+    """(where, target file) of every external link, found without following any."""
+    found: list[tuple[str, str]] = []
 
     def on_link(name: bytes, info: Any) -> None:
         if info.type == h5l.TYPE_EXTERNAL:
             target, _ = file.id.links.get_val(name)
-            found.append((f"{path}:{name.decode()}", path.parent / target.decode()))
+            found.append((f"{path}:{os.fsdecode(name)}", os.fsdecode(target)))
 
     file.id.links.visit(on_link, info=True)
     return found
@@ -117,7 +121,7 @@ def _datasets(root: h5f.FileID) -> list[tuple[str, h5d.DatasetID]]:
 
     def on_object(name: bytes, info: Any) -> None:
         if info.type == h5o.TYPE_DATASET:
-            found.append((name.decode(), h5o.open(root, name)))
+            found.append((os.fsdecode(name), h5o.open(root, name)))
 
     h5o.visit(root, on_object, info=True)
     return found

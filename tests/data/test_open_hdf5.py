@@ -96,6 +96,17 @@ def test_external_link_out_of_the_folder_is_refused(folders: tuple[Path, Path], 
         pass
 
 
+def test_external_link_found_only_from_the_working_directory_is_refused(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, outside = folders
+    (outside / "other.h5").rename(outside / "elsewhere.h5")
+    monkeypatch.chdir(outside)
+    with h5py.File(inside / "main.h5", "w") as file:
+        file["linked"] = h5py.ExternalLink("elsewhere.h5", "/x")
+    assert "external link" in refused(inside / "main.h5")
+
+
 def test_external_storage_out_of_the_folder_is_refused(folders: tuple[Path, Path]) -> None:
     inside, outside = folders
     (outside / "secret").write_bytes(b"0123456789abcdef")
