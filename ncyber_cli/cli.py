@@ -69,7 +69,7 @@ def main() -> None:
         if os.environ.get(DEBUG_VARIABLE, "") not in ("", "0"):
             traceback.print_exc()
         if _is_shortage(error):
-            _end(f"{error or 'out of memory'}; free some, or choose another --out or a smaller training.batch", 7)
+            _end(f"{str(error) or 'out of memory'}; free some, or choose another --out or a smaller training.batch", 7)
         _end(f"unexpected {type(error).__name__}: {error}; `ncyber --debug ...` shows where", 1)
 
 

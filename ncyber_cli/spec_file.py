@@ -34,11 +34,11 @@ def load_spec(path: Path | str, overrides: Sequence[str] = ()) -> Spec:
     document = parse(_read(Path(path)))
     if document.value is None and not document.problems:
         document.problems.append(Problem("1:1", (), "the file is empty, `ncyber init` writes a spec to start from"))
-    elif document.value is not None and not isinstance(document.value, dict):
-        document.problems.append(Problem("1:1", (), "is not a mapping, write version: 1 and data: at the left edge"))
-    else:
+    elif isinstance(document.value, dict):
         for override in overrides:
             apply_override(document, override)
+    elif document.value is not None:
+        document.problems.append(Problem("1:1", (), "is not a mapping, write version: 1 and data: at the left edge"))
     spec = _validated(document)
     if spec is None:
         raise SpecError("\n".join(_line(str(path), problem) for problem in _in_order(document.problems)))
