@@ -84,8 +84,8 @@ def _refuse_outside(file: h5py.File, path: Path, seen: set[Path]) -> None:
             linked += [(f"{path}:{name}", source) for source in sources if source != "."]  # "." is itself
     for where, name in linked:
         target = path.parent / name
-        if not target.exists():
-            target = Path(name).absolute()  # HDF5 then tries the working directory
+        if not target.exists() and Path(name).exists():
+            target = Path(name).absolute()  # HDF5 tries the working directory next
         _refuse_path(target, path.parent, where=where, what="an external link")
         resolved = target.resolve()
         if resolved in seen or not resolved.exists():
