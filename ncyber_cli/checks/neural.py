@@ -108,7 +108,8 @@ def _spike_counts(spikes: SpikeTrains) -> NDArray[np.int64]:
 def _by_unit(stream: NeuralStream) -> Sequence[NDArray[np.generic]]:
     activity = stream.activity
     if isinstance(activity, SpikeTrains):
-        return np.split(activity.times_s, activity.ends[:-1])
+        starts = np.concatenate([[0], activity.ends[:-1]])
+        return [activity.times_s[start:end] for start, end in zip(starts, activity.ends, strict=False)]
     return [np.ascontiguousarray(activity.values[..., unit]).ravel() for unit in range(activity.values.shape[-1])]
 
 

@@ -1,0 +1,178 @@
+"""Each check speaks when its one thing is wrong, says where and what to do, and is silent on sound data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sessions import recording, session, spec
+
+from ncyber_cli.checks import run as run  # registers every check
+from ncyber_cli.checks.registry import Finding, Grade, check_cohort, check_recording, check_session
+from ncyber_cli.data.recording import IntervalTable, NeuralStream, Sampled, SpikeTrains
+
+
+def only(found: list[Finding]) -> Finding:
+    """The one finding; a check that drags others along would bury its own message."""
+    assert len(found) == 1, found
+    assert found[0].what
+    assert found[0].remedy
+    return found[0]
+
+
+def test_sound_data_raises_nothing() -> None:
+    assert list(check_recording(recording(), spec())) == []
+    assert list(check_session(session(), spec())) == []
+    other = session(sha256="01", animal="b", path=Path("b1.nwb"))
+    assert list(check_cohort([session(), other], spec())) == []
+
+
+def spikes(*trains: np.ndarray[Any, Any]) -> NeuralStream:
+    ends = np.cumsum([len(train) for train in trains])
+    units = [str(i) for i in range(len(trains))]
+    return NeuralStream(SpikeTrains(np.concatenate(trains), ends), units, ["M1"] * len(trains))
+
+
+def sampled(values: np.ndarray[Any, Any]) -> NeuralStream:
+    n_unit = values.shape[1]
+    return NeuralStream(Sampled(values, np.arange(len(values)) / 50), [f"n{i}" for i in range(n_unit)], ["M1"] * n_unit)
+
+
+EVENLY = np.linspace(0, 100, 300)
+TRACES = np.random.default_rng(1).gamma(2.0, size=(500, 3))
+
+
+@pytest.mark.parametrize(
+    ("stream", "kind", "check", "grade", "words"),
+    [
+        (spikes(EVENLY, np.zeros(0), EVENLY + 0.1), "spikes", "silent_units", "warning", "1 units never fire (1)"),
+        (spikes(1e-4 * EVENLY, 1e-4 * EVENLY + 1e-6), "spikes", "implausible_rates", "warning", "3e+04 Hz over 0.01"),
+        (spikes(EVENLY, EVENLY + 0.1, EVENLY), "spikes", "repeated_units", "warning", "copies of others (2 = 0)"),
+        (sampled(np.where([1, 0, 1], TRACES, np.nan)), "calcium", "units_without_samples", "error", "all NaN (n1)"),
+        (sampled(np.where([1, 0, 1], TRACES, 3.0)), "calcium", "flat_units", "warning", "never change (n1)"),
+        (sampled(TRACES - 0.5), "events", "negative_events", "error", "one is -0.4"),
+    ],
+)
+def test_neural(stream: NeuralStream, kind: str, check: str, grade: str, words: str) -> None:
+    checked = spec(**{"data.neural": [{"source": "units", "kind": kind}]})
+    finding = only(list(check_recording(recording(neural=[stream]), checked)))
+    assert (finding.check, finding.grade) == (check, Grade(grade))
+    assert finding.where == "a1.nwb:units"
+    assert words in finding.what
+
+
+def test_an_empty_source_is_an_error() -> None:
+    empty = NeuralStream(SpikeTrains(np.zeros(0), np.zeros(0, dtype=np.int64)), [], [])
+    assert only(list(check_recording(recording(neural=[empty]), spec()))).check == "no_units"
+
+
+def test_a_count_emission_needs_counts() -> None:
+    checked = spec(
+        **{"data.neural": [{"source": "units", "kind": "calcium"}], "model.emission": {"kind": "poisson"}}
+    )
+    found = only(list(check_recording(recording(neural=[sampled(TRACES)]), checked)))
+    assert found.check == "counts_need_a_count_emission"
+
+
+def hand(name: str, change: Any) -> dict[str, Sampled]:
+    known = recording().behavior
+    values, time_s = change(known[name].values.copy(), known[name].time_s)
+    return {**known, name: Sampled(values, time_s)}
+
+
+@pytest.mark.parametrize(
+    ("behavior", "check", "grade", "words"),
+    [
+        (
+            hand("position", lambda p, t: (p * [1, np.nan], t)),
+            "signal_without_samples",
+            "error",
+            "columns [1] of 2 are all NaN",
+        ),
+        (hand("position", lambda p, t: (p * [1, 0], t)), "flat_signal", "warning", "columns [1] of 2 never change"),
+        (hand("velocity", lambda v, t: (v[::10], t[::10])), "slower_than_the_bins", "warning", "sampled every 0.1 s"),
+        (
+            hand("velocity", lambda v, t: (v[:, :1], t)),
+            "point_mass_needs_equal_axes",
+            "error",
+            "has 1 columns, data.behavior.position has 2",
+        ),
+        (
+            hand("velocity", lambda v, t: (100 * v, t)),
+            "velocity_is_not_the_slope_of_position",
+            "warning",
+            "is 100 times the slope",
+        ),
+    ],
+)
+def test_behavior(behavior: dict[str, Sampled], check: str, grade: str, words: str) -> None:
+    finding = only(list(check_recording(recording(behavior=behavior), spec())))
+    assert (finding.check, finding.grade) == (check, Grade(grade))
+    assert finding.where.startswith("a1.nwb:data.behavior.")
+    assert words in finding.what
+
+
+def test_trials_whose_event_is_missing_are_counted() -> None:
+    go_s = np.arange(50) * 2.0
+    go_s[:3] = np.nan
+    trials = IntervalTable([str(i) for i in range(50)], {"go_time": go_s})
+    checked = spec(**{"data.trials": {"align": "go_time", "window_s": [0.0, 1.0]}})
+    finding = only(list(check_recording(recording(trials=trials), checked)))
+    assert finding.what == "3 of 50 trials have no such event and are left out"
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "words"),
+    [
+        ({"time_s": 0.04 * np.arange(50)[:, None] + session().time_s[:1]}, "overlapping_trials", "49 of 50 trials"),
+        ({"split": np.repeat(np.array([0, 1, 2], np.int8), [5, 5, 40])}, "few_trials", "only 5 training trials of 50"),
+        ({"split": np.repeat(np.array([0, 2], np.int8), [40, 10])}, "few_trials", "no validation trials of 50"),
+        ({"body": np.where([1, 0], 1, np.full((50, 5, 2), np.nan))}, "missing_behavior", "is missing in 100%"),
+        (
+            {"observation": np.where([1, 1, 1, 1, 1, 0], 1.0, np.full((50, 5, 6), np.nan))},
+            "missing_activity",
+            "1 of 6 units are missing",
+        ),
+    ],
+)
+def test_trials(changes: dict[str, Any], check: str, words: str) -> None:
+    finding = only(list(check_session(session(**changes), spec())))
+    assert (finding.check, finding.grade) == (check, Grade.warning)
+    assert words in finding.what
+
+
+@pytest.mark.parametrize(
+    ("model", "check", "grade"),
+    [
+        ({"model.brain": {"kind": "linear", "latents": {"PMd": 2, "M1": 3}}}, "named_areas_without_units", "warning"),
+        ({"model.controller": {"kind": "setpoint", "areas": ["M2"]}}, "controller_areas_without_units", "error"),
+    ],
+)
+def test_areas_that_no_unit_is_in(model: dict[str, Any], check: str, grade: str) -> None:
+    finding = only(list(check_session(session(), spec(**model))))
+    assert (finding.check, finding.grade) == (check, Grade(grade))
+
+
+def test_units_in_an_area_that_the_model_does_not_know() -> None:
+    checked = spec(**{"model.brain": {"kind": "linear", "latents": {"M1": 3}}})
+    finding = only(list(check_session(session(unit_area=["M1"] * 4 + ["PMd"] * 2), checked)))
+    assert finding.check == "units_outside_the_named_areas"
+    assert finding.what == "names no area PMd, which 2 units are in"
+
+
+@pytest.mark.parametrize(
+    ("changes", "check"),
+    [
+        ({"sha256": "00"}, "same_file_twice"),
+        ({"animal": "a"}, "same_session_name_twice"),
+        ({"body_names": ["position_0"]}, "bodies_differ"),
+        ({"input_names": ["go"]}, "inputs_differ"),
+        ({"unit_area": ["V1"] * 6}, "animals_share_no_area"),
+    ],
+)
+def test_sessions_that_do_not_fit_together(changes: dict[str, Any], check: str) -> None:
+    other = replace(session(animal="b", sha256="01", path=Path("b1.nwb")), **changes)
+    assert only(list(check_cohort([session(), other], spec()))).check == check
