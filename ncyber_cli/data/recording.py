@@ -1,0 +1,96 @@
+"""What a file holds (Recording) and what a model is given (Session): plain arrays with names.
+
+Axis order is always (trial, time, feature). Times are seconds from the start of the session.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+TRAIN, VALIDATION, TEST = 0, 1, 2
+SPLIT_NAMES = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class SpikeTrains:
+    """All spikes of a session in one flat array; `ends[i]` is the end of unit i's slice (NWB's index)."""
+
+    times_s: NDArray[np.float64]  # (spike,)
+    ends: NDArray[np.int64]  # (unit,)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A sampled signal: (time, feature) with its times, or (trial, time, feature) already aligned (time_s None)."""
+
+    values: NDArray[Any]
+    time_s: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True)
+class NeuralStream:
+    """One neural source: its units and their activity."""
+
+    activity: SpikeTrains | Sampled
+    unit_id: list[str]
+    area: list[str]
+    columns: dict[str, NDArray[Any]] = field(default_factory=dict)  # other per-unit columns, for `where`
+
+
+@dataclass(frozen=True)
+class IntervalTable:
+    """Rows of trials or of any named TimeIntervals; always has start_time and stop_time."""
+
+    id: list[str]
+    columns: dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One session as its file holds it, in the file's own sampling."""
+
+    animal: str
+    session: str
+    path: Path
+    sha256: str
+    neural: list[NeuralStream]
+    behavior: dict[str, Sampled]
+    inputs: dict[str, Sampled]
+    trials: IntervalTable | None
+
+
+@dataclass(frozen=True)
+class Session:
+    """One session on the model's bins.
+
+    observation holds counts in the smallest unsigned integer that fits where nothing is missing,
+    else float32 with NaN as missing; it is the only copy of the binned data. Bins outside `mask`
+    (after a short trial's end) hold zeros.
+    """
+
+    animal: str
+    session: str
+    path: Path
+    sha256: str
+    bin_s: float
+    unit_id: list[str]
+    unit_area: list[str]
+    held_out: NDArray[np.bool_]  # (unit,)
+    trial_id: list[str]
+    split: NDArray[np.int8]  # (trial,) TRAIN, VALIDATION or TEST
+    time_s: NDArray[np.float64]  # (trial, time) centre of each bin, session time; NaN outside mask
+    event_s: NDArray[np.float64]  # (trial,) time of the alignment event
+    mask: NDArray[np.bool_]  # (trial, time)
+    observation: NDArray[Any]  # (trial, time, unit)
+    body: NDArray[np.float32]  # (trial, time, n_body), NaN as missing
+    body_names: list[str]  # position_0, position_1, velocity_0, ...
+    body_units: list[str]
+    input: NDArray[np.float32]  # (trial, time, n_input), every input that is not a force
+    input_names: list[str]
+    force: NDArray[np.float32]  # (trial, time, n_force), zeros where none is recorded; n_force 0 if not declared
+    trials: IntervalTable | None = None  # the kept rows, in the order of trial_id

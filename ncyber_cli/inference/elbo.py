@@ -1,0 +1,198 @@
+"""The evidence lower bound of a batch: what the model explains, less what its posterior costs.
+
+One function samples the posterior (`sample_posterior`), one scores the sample (`elbo_terms`).
+Both are pure in the tensors they are given: noise comes in, nothing is read back to the host.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from ncyber_cli.data.batches import Batch
+from ncyber_cli.inference.encoder import CausalHead, Encoder, Messages, View
+from ncyber_cli.inference.filter import chain_variance, correction_kl, diagonal_correction, jump_kl, sample_objective
+from ncyber_cli.model.body import recorded_residuals
+from ncyber_cli.model.closed_loop import ClosedLoop, Given, Trajectory
+from ncyber_cli.model.gauss_markov import Correction, correct
+from ncyber_cli.model.objective import Objective
+
+
+class NeuroModel(nn.Module):
+    """Generative model, encoder and causal head: everything a checkpoint holds."""
+
+    def __init__(self, loop: ClosedLoop, encoder: Encoder, causal: CausalHead) -> None:
+        super().__init__()
+        self.loop, self.encoder, self.causal = loop, encoder, causal
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Standard noise of one posterior sample, time first."""
+
+    latent: Float[Tensor, "time trial n_latent"]
+    objective: Float[Tensor, "time trial n_objective"]
+    actuator: Float[Tensor, "trial n_control"]
+    body: Float[Tensor, "time trial n_residual"]  # Student-t already, in units of its scale
+
+
+def noise_sizes(model: NeuroModel) -> tuple[int, int, int, int]:
+    """Features of latent, objective, actuator and body noise."""
+    loop = model.loop
+    return (
+        loop.brain.areas.size,
+        0 if loop.objective is None else loop.objective.size,
+        0 if loop.controller is None else loop.controller.n_control,
+        0 if loop.body is None else loop.body.residual.scale.shape[1],
+    )
+
+
+def draw_noise(model: NeuroModel, n_time: int, n_trial: int, generator: torch.Generator | None) -> Noise:
+    """Fresh noise in the model's dtype and device, all from one generator (None: a meta device has none)."""
+    like = model.loop.initial_mean
+    n_latent, n_objective, n_control, n_residual = noise_sizes(model)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, device=like.device, dtype=like.dtype)
+
+    student = normal(n_time, n_trial, n_residual)
+    chi_square = normal(3, n_time, n_trial, n_residual).square().sum(0)  # three degrees of freedom, as the body's residual
+    return Noise(
+        normal(n_time, n_trial, n_latent),
+        normal(n_time, n_trial, n_objective),
+        normal(n_trial, n_control),
+        student / (chi_square / 3).clamp(min=1e-4).sqrt(),
+    )
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """One sample of everything latent, with the KL of every bin (nats); time first."""
+
+    trajectory: Trajectory
+    objective: Float[Tensor, "time trial n_objective"] | None
+    kl_latent: Float[Tensor, "time trial"]
+    kl_objective: Float[Tensor, "time trial"]
+    kl_actuator: Float[Tensor, " trial"]
+    messages: Messages
+
+
+def sample_posterior(
+    model: NeuroModel, batch: Batch, view: View, noise: Noise, *, own_body: Bool[Tensor, "trial time"] | None = None
+) -> Posterior:
+    """Run the filter posterior. In `own_body` bins the model's own body replaces the recorded one as feedback."""
+    loop = model.loop
+    messages = model.encoder(view)
+    seen = view.seen.T
+    variance = loop.latent_variance(seen.shape[0])
+    correction, constant = diagonal_correction(messages.latent, messages.latent_log_ratio, variance, noise.latent, seen)
+    objective, kl_objective = None, torch.zeros_like(constant)
+    if loop.objective is not None:
+        objective, kl_objective = _objective_posterior(loop.objective, messages, noise.objective, seen)
+    actuator, kl_actuator = _first_actuator(loop, messages, noise.actuator)
+    trajectory = loop.unroll(given_of(model, batch, noise, objective, actuator, own_body), correction)
+    kl_latent = correction_kl(trajectory.prior_latent, correction, variance, constant)
+    return Posterior(trajectory, objective, kl_latent, kl_objective, kl_actuator, messages)
+
+
+def given_of(
+    model: NeuroModel, batch: Batch, noise: Noise, objective: Tensor | None, actuator: Tensor | None, own_body: Tensor | None
+) -> Given:
+    """The recorded side of a rollout; where the body is not recorded the model's own fills in."""
+    loop = model.loop
+    body = known = body_noise = None
+    if loop.body is not None:
+        first = torch.where(batch.body_recorded[:, 0], batch.body[:, 0], model.encoder.body_mean)
+        body = torch.cat([first[:, None], batch.body[:, 1:]], 1).transpose(0, 1)
+        known = batch.body_recorded if own_body is None else batch.body_recorded & ~own_body[:, :, None]
+        known = known.transpose(0, 1)
+        body_noise = loop.body.residual.scale[batch.animal] * noise.body
+    force = batch.force.transpose(0, 1) if batch.force.shape[2] else None
+    return Given(batch.animal, batch.input.transpose(0, 1), force, objective, actuator, body, known, body_noise)
+
+
+def _objective_posterior(objective: Objective, messages: Messages, noise: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """A path of the posterior chain and its KL per bin."""
+    variance = chain_variance(objective.transition(), seen.shape[0])
+    target = objective.mean + objective.sd * messages.objective
+    correction, constant = diagonal_correction(target, messages.objective_log_ratio, variance, noise, seen)
+    if objective.prior != "jump":
+        path, prior = sample_objective(objective, correction)
+        return path, correction_kl(prior, correction, variance, constant)
+    # A redraw has a width of its own.
+    redrawn = (correction.gain * objective.sd * messages.objective_log_redraw.exp()).square()
+    posterior_variance = variance * (1 - correction.gain) + redrawn
+    path, prior = sample_objective(objective, Correction(target, correction.gain, posterior_variance.sqrt() * noise))
+    mean = correct(prior, target, correction.gain, torch.zeros_like(noise))
+    return path, jump_kl(objective, mean, posterior_variance, prior, variance)
+
+
+def _first_actuator(loop: ClosedLoop, messages: Messages, noise: Tensor) -> tuple[Tensor | None, Tensor]:
+    """The muscle's value in the first bin, prior N(0, control scale^2), and its KL."""
+    if loop.controller is None:
+        return None, messages.actuator.new_zeros(messages.actuator.shape[0])
+    sd = messages.actuator_log_sd.exp()
+    kl = 0.5 * (messages.actuator.square() + sd.square() - 1 - 2 * messages.actuator_log_sd).sum(-1)
+    return loop.controller.control_scale * (messages.actuator + sd * noise), kl
+
+
+@dataclass(frozen=True)
+class ElboTerms:
+    """Nats per trial; ELBO = neural + body - kl."""
+
+    neural: Float[Tensor, " trial"]
+    body: Float[Tensor, " trial"]
+    kl_latent: Float[Tensor, " trial"]
+    kl_objective: Float[Tensor, " trial"]
+    causal: Float[Tensor, " trial"]
+
+    def elbo(self, kl_weight: float | Tensor = 1.0) -> Float[Tensor, " trial"]:
+        return self.neural + self.body - kl_weight * (self.kl_latent + self.kl_objective)
+
+
+def elbo_terms(model: NeuroModel, batch: Batch, posterior: Posterior, scored: Float[Tensor, "trial time unit"]) -> ElboTerms:
+    """Score one posterior sample; `scored` weighs each neural entry (zero where it is not to be scored)."""
+    loop, trajectory = model.loop, posterior.trajectory
+    latent = trajectory.latent.transpose(0, 1)
+    predictor = loop.emission.predictor(latent, batch.session)
+    density = loop.emission.log_density(batch.observation, batch.observed, predictor, batch.session)
+    neural = torch.where(scored > 0, density * scored, 0.0).sum((1, 2))
+    in_trial = batch.mask.T
+    kl_latent = (posterior.kl_latent * in_trial).sum(0)
+    kl_objective = (posterior.kl_objective * in_trial).sum(0) + posterior.kl_actuator
+    body = torch.zeros_like(neural)
+    if loop.body is not None:
+        residual, recorded = body_residuals(loop, batch, trajectory)
+        body = loop.body.residual.log_density(residual, batch.animal, recorded).sum(1)
+    causal = model.causal.log_likelihood(posterior.messages.causal_state, causal_targets(model, posterior))
+    return ElboTerms(neural, body, kl_latent, kl_objective, (causal * batch.mask).sum(1))
+
+
+def body_residuals(loop: ClosedLoop, batch: Batch, trajectory: Trajectory) -> tuple[Tensor, Tensor]:
+    """Recorded minus predicted, one step ahead, (trial, time, n_residual), and where it counts (not in bin 0)."""
+    assert loop.body is not None and trajectory.predicted_body is not None
+    residual = loop.body.residual_of(batch.body, trajectory.predicted_body.transpose(0, 1))
+    recorded = recorded_residuals(batch.body_recorded, residual.shape[2])
+    later = torch.arange(recorded.shape[1], device=recorded.device) > 0
+    return residual, recorded & later[None, :, None]
+
+
+def causal_targets(model: NeuroModel, posterior: Posterior) -> dict[str, Tensor]:
+    """What the causal head predicts, trial first, in normalised units."""
+    loop, trajectory = model.loop, posterior.trajectory
+    targets = {"latents": trajectory.latent}
+    if loop.objective is not None and loop.controller is not None:
+        assert posterior.objective is not None and trajectory.control is not None and trajectory.actuator is not None
+        targets["objectives"] = loop.objective.normalise(posterior.objective)
+        targets["controls"] = trajectory.control / loop.controller.control_scale
+        targets["actuator"] = trajectory.actuator / loop.controller.control_scale
+    return {name: value.transpose(0, 1) for name, value in targets.items()}
+
+
+def log_evidence_per_bin(terms: ElboTerms, batch: Batch) -> Tensor:
+    """ELBO in nats per bin of the batch, the number that is compared between epochs and starts."""
+    return terms.elbo().sum() / batch.mask.sum().clamp(min=1)
+

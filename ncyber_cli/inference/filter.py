@@ -1,0 +1,100 @@
+"""The filter posterior: the prior's own dynamics, corrected in every bin, and the price of each correction.
+
+The messages (k_t, L_t) stand for the information in bin t AND what follows. Given them as backward
+information messages in full precision the posterior is the exact smoother of a linear-Gaussian
+chain and the ELBO its log evidence; with diagonal precision the ELBO stays below it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from ncyber_cli.model.gauss_markov import Correction, correct
+from ncyber_cli.model.objective import Objective, ObjectiveTransition
+
+
+def diagonal_correction(
+    target: Float[Tensor, "time trial n"],
+    log_ratio: Float[Tensor, "time trial n"],
+    prior_variance: Tensor,
+    standard_noise: Float[Tensor, "time trial n"],
+    seen: Bool[Tensor, "time trial"],
+) -> tuple[Correction, Float[Tensor, "time trial"]]:
+    """The correction, and the part of its KL that does not depend on the sample; blind bins keep the prior.
+
+    `log_ratio` is log(L Q), the message's precision over the prior's: as Q shrinks in training the
+    gain stays, and Q is felt through the noise that it injects.
+    """
+    here = seen[..., None]
+    gain = torch.sigmoid(log_ratio) * here
+    noise = (prior_variance * (1 - gain)).sqrt() * standard_noise
+    return Correction(target, gain, noise), 0.5 * (softplus(log_ratio) * here - gain).sum(-1)
+
+
+def full_correction(
+    target: Float[Tensor, "time trial n"],
+    precision: Float[Tensor, "time trial n n"],
+    prior_variance: Tensor,
+    standard_noise: Float[Tensor, "time trial n"],
+) -> tuple[Correction, Float[Tensor, "time trial"]]:
+    """As `diagonal_correction`, with full precision: the exact case."""
+    prior_precision = torch.diag_embed((1 / prior_variance).expand(target.shape))
+    factor = torch.linalg.cholesky(prior_precision + precision)
+    covariance = torch.cholesky_inverse(factor)
+    gain = covariance @ precision
+    noise = (torch.linalg.cholesky(covariance) @ standard_noise[..., None])[..., 0]
+    log_shrink = 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1) + prior_variance.log().expand(target.shape).sum(-1)
+    return Correction(target, gain, noise), 0.5 * (log_shrink - gain.diagonal(dim1=-2, dim2=-1).sum(-1))
+
+
+def correction_kl(
+    prior_mean: Float[Tensor, "time trial n"], correction: Correction, prior_variance: Tensor, constant: Float[Tensor, "time trial"]
+) -> Float[Tensor, "time trial"]:
+    """KL of each corrected bin from its prior, in nats, closed form given the sample at t-1."""
+    shift = correct(prior_mean, correction.target, correction.gain, torch.zeros_like(prior_mean)) - prior_mean
+    return constant + 0.5 * (shift.square() / prior_variance).sum(-1)
+
+
+def chain_variance(step: ObjectiveTransition, n_time: int) -> Float[Tensor, "time 1 n_objective"]:
+    """Prior variance of every bin of the objective's chain given the bin before."""
+    rest = step.variance.expand(n_time - 1, 1, -1)
+    return torch.cat([step.stationary_variance.expand(1, 1, -1), rest])
+
+
+def sample_objective(objective: Objective, correction: Correction) -> tuple[Tensor, Tensor]:
+    """An objective path (time, trial, n) from the posterior chain, and the prior mean of each bin."""
+    step = objective.transition()
+    prior = step.mean.expand_as(correction.target[0])
+    means, path = [prior], [correct(prior, correction.target[0], correction.gain[0], correction.noise[0])]
+    offset = (1 - step.decay) * step.mean
+    for target, gain, noise in zip(
+        correction.target[1:].unbind(0), correction.gain[1:].unbind(0), correction.noise[1:].unbind(0), strict=True
+    ):
+        prior = torch.addcmul(offset, step.decay, path[-1])
+        means.append(prior)
+        path.append(correct(prior, target, gain, noise))
+    return torch.stack(path), torch.stack(means)
+
+
+def jump_kl(objective: Objective, mean: Tensor, variance: Tensor, slow_mean: Tensor, slow_variance: Tensor) -> Float[Tensor, "time trial"]:
+    """KL from N(mean, variance) to the `jump` prior, in nats, bounded from above in closed form.
+
+    KL(q || sum_k w_k p_k) <= -log sum_k w_k exp(-KL(q || p_k)) (Hershey & Olsen 2007), so the ELBO stays
+    a lower bound. Bin 0 has no bin before it: its prior is the stationary law alone.
+    """
+    slow = _gaussian_kl(mean, variance, slow_mean, slow_variance)
+    redraw = _gaussian_kl(mean, variance, objective.mean, objective.sd.square())
+    jump = objective.jump_probability
+    mixed = -torch.logaddexp(math.log1p(-jump) - slow, math.log(jump) - redraw)
+    return torch.cat([slow[:1], mixed[1:]])
+
+
+def _gaussian_kl(mean: Tensor, variance: Tensor, prior_mean: Tensor, prior_variance: Tensor) -> Tensor:
+    """KL between diagonal Gaussians, summed over the last axis."""
+    ratio = variance / prior_variance
+    return 0.5 * (ratio - 1 - ratio.log() + (mean - prior_mean).square() / prior_variance).sum(-1)

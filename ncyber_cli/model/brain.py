@@ -1,0 +1,181 @@
+"""Brain dynamics: the mean of x_t given x_{t-1}, the command, the feedback, inputs and the objective.
+
+All areas are one masked product: an area's hidden units read their own latents, and latents of
+other areas only through a bottleneck per directed edge. Animals shift the weights by a low-rank
+delta, W + U diag(E z) V, that vanishes at z = 0.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from ncyber_cli.model.meta import Embedding
+
+
+@dataclass(frozen=True)
+class Areas:
+    """Latents per area, in order; `latent_area` and `hidden_area` give the area of each."""
+
+    names: tuple[str, ...]
+    n_latent: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(self.n_latent)
+
+    def latent_area(self) -> Int[Tensor, " n_latent"]:
+        return torch.repeat_interleave(torch.arange(len(self.names)), torch.tensor(self.n_latent))
+
+    def hidden_area(self, hidden: int) -> Int[Tensor, " hidden"]:
+        """Hidden units shared out in proportion to the latents, at least one each."""
+        cuts = torch.tensor(self.n_latent).cumsum(0) * hidden / self.size
+        return torch.bucketize(torch.arange(hidden) + 0.5, cuts).clamp(max=len(self.names) - 1)
+
+
+@dataclass(frozen=True)
+class BrainWeights:
+    """Effective weights of a batch, made once before the loop (inputs on the left: x @ weight)."""
+
+    recurrent: Float[Tensor, "n_latent hidden"]
+    control: Float[Tensor, "n_control hidden"] | None
+    feedback: Float[Tensor, "n_feedback hidden"] | None
+    out: Float[Tensor, "hidden n_latent"]
+    delta_in: Float[Tensor, "n_latent rank"] | None
+    delta_gain: Float[Tensor, "trial rank"] | None
+    delta_out: Float[Tensor, "rank hidden"] | None
+
+
+class Brain(nn.Module):
+    """x' = leak(x) + W_out phi(W x + W_u u + W_s s + W_v v + W_o o + b), phi = tanh (identity for `linear`)."""
+
+    area_mask: Tensor
+    out_mask: Tensor
+    edge_mask: Tensor
+    control_scale: Tensor
+    feedback_mean: Tensor
+    feedback_sd: Tensor
+
+    def __init__(
+        self,
+        kind: Literal["residual_mlp", "linear", "low_rank_rnn"],
+        areas: Areas,
+        hidden: int,
+        messages: int,
+        n_control: int,
+        n_feedback: int,
+        n_input: int,
+        n_objective: int,
+        embedding: Embedding,
+        rank: int,
+        leak: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.kind, self.areas, self.leak, self.embedding = kind, areas, leak, embedding
+        n, hidden = areas.size, areas.size if kind == "linear" else hidden
+        self.hidden = hidden
+        latent_area = areas.latent_area()
+        hidden_area = latent_area if kind == "linear" else areas.hidden_area(hidden)
+        same = latent_area[:, None] == hidden_area[None]
+        self.register_buffer("area_mask", same.float())
+        self.register_buffer("out_mask", same.T.float())
+        scale = 1 / math.sqrt(n)
+        self.recurrent = nn.Parameter(scale * torch.randn(n, hidden))
+        self.out = nn.Parameter(0.1 / math.sqrt(hidden) * torch.randn(hidden, n))
+        self.bias = nn.Parameter(torch.zeros(hidden))
+        self.control = _drive(n_control, hidden)
+        self.feedback = _drive(n_feedback, hidden)
+        self.input = _drive(n_input, hidden)
+        self.objective = _drive(n_objective, hidden)
+        self.register_buffer("control_scale", torch.ones(()))
+        self.register_buffer("feedback_mean", torch.zeros(n_feedback))
+        self.register_buffer("feedback_sd", torch.ones(n_feedback))
+        self._build_messages(messages, latent_area, hidden_area)
+        if kind == "linear":
+            nn.init.zeros_(self.recurrent)
+        if embedding.size:
+            self.delta_in = nn.Parameter(scale * torch.randn(n, rank))
+            self.delta_embedding = nn.Linear(embedding.size, rank, bias=False)
+            self.delta_out = nn.Parameter(torch.randn(rank, hidden) / math.sqrt(rank))
+            self.delta_bias = nn.Parameter(0.1 * torch.randn(embedding.size, hidden))
+
+    def _build_messages(self, width: int, latent_area: Tensor, hidden_area: Tensor) -> None:
+        """One bottleneck of `width` channels per directed edge; no edges where there is one area."""
+        pairs = [(a, b) for a in range(len(self.areas.names)) for b in range(len(self.areas.names)) if a != b]
+        self.edges = [(self.areas.names[a], self.areas.names[b]) for a, b in pairs]
+        self.message_width = width
+        if not pairs:
+            return
+        source = torch.tensor([a for a, _ in pairs]).repeat_interleave(width)
+        target = torch.tensor([b for _, b in pairs]).repeat_interleave(width)
+        self.register_buffer("send_mask", (latent_area[:, None] == source[None]).float())
+        self.register_buffer("receive_mask", (target[:, None] == hidden_area[None]).float())
+        self.register_buffer("edge_mask", torch.ones(len(source)))  # zeroed to cut an edge
+        self.send = nn.Parameter(torch.randn(len(latent_area), len(source)) / math.sqrt(len(latent_area)))
+        self.receive = nn.Parameter(0.1 * torch.randn(len(source), len(hidden_area)))
+
+    def standardise(self, control_scale: Tensor, feedback_mean: Tensor, feedback_sd: Tensor) -> None:
+        """Scales of the command and the feedback: the brain sees both in units of their own spread."""
+        self.control_scale.copy_(control_scale)
+        if self.feedback is not None:
+            self.feedback_mean.copy_(feedback_mean)
+            self.feedback_sd.copy_(feedback_sd)
+
+    def at(self, animal: Int[Tensor, " trial"]) -> BrainWeights:
+        recurrent = self.recurrent * self.area_mask
+        if self.edges:
+            send = self.send * self.get_buffer("send_mask") * self.edge_mask
+            recurrent = recurrent + send @ (self.receive * self.get_buffer("receive_mask"))
+        shifted = bool(self.embedding.size)
+        return BrainWeights(
+            recurrent=recurrent,
+            control=None if self.control is None else self.control / self.control_scale,
+            feedback=None if self.feedback is None else self.feedback / self.feedback_sd[:, None],
+            out=self.out * self.out_mask,
+            delta_in=self.delta_in if shifted else None,
+            delta_gain=self.delta_embedding(self.embedding(animal)) if shifted else None,
+            delta_out=self.delta_out if shifted else None,
+        )
+
+    def drive(self, given: Tensor, objective: Tensor | None, animal: Int[Tensor, " trial"]) -> Float[Tensor, "time trial hidden"]:
+        """What does not depend on the state: inputs (time, trial, n_input), normalised objective, bias."""
+        total = self.bias
+        if self.feedback is not None:
+            total = total - (self.feedback_mean / self.feedback_sd) @ self.feedback
+        if self.embedding.size:
+            total = total + self.embedding(animal) @ self.delta_bias
+        total = total.expand(*given.shape[:2], self.hidden)
+        if self.input is not None:
+            total = total + given @ self.input
+        if self.objective is not None and objective is not None:
+            total = total + objective @ self.objective
+        return total
+
+    def step(
+        self, weights: BrainWeights, latent: Tensor, control: Tensor | None, feedback: Tensor | None, drive: Tensor
+    ) -> Float[Tensor, "trial n_latent"]:
+        """The prior mean of the next latent."""
+        total = torch.addmm(drive, latent, weights.recurrent)
+        if control is not None and weights.control is not None:
+            total = torch.addmm(total, control, weights.control)
+        if feedback is not None and weights.feedback is not None:
+            total = torch.addmm(total, feedback, weights.feedback)
+        if weights.delta_in is not None and weights.delta_gain is not None and weights.delta_out is not None:
+            total = torch.addmm(total, (latent @ weights.delta_in) * weights.delta_gain, weights.delta_out)
+        if self.kind == "linear":
+            return latent + total
+        if self.kind == "low_rank_rnn":
+            return torch.addmm(latent, torch.tanh(total), weights.out) - self.leak * latent
+        return torch.addmm(latent, torch.tanh(total), weights.out)
+
+    def log_prior(self) -> Float[Tensor, ""]:
+        return self.embedding.log_prior()
+
+
+def _drive(n_in: int, hidden: int) -> nn.Parameter | None:
+    return nn.Parameter(0.3 / math.sqrt(n_in) * torch.randn(n_in, hidden)) if n_in else None

@@ -1,0 +1,122 @@
+"""From the spec and the layout of the data to the parts of the model, and their wiring."""
+
+from __future__ import annotations
+
+import torch
+
+from ncyber_cli import spec as specs
+from ncyber_cli.model.body import LinearBody, PointMass
+from ncyber_cli.model.brain import Areas, Brain
+from ncyber_cli.model.closed_loop import ClosedLoop
+from ncyber_cli.model.controller import MLPController, Setpoint
+from ncyber_cli.model.emission import DEFAULT_EMISSION, EMISSIONS, Emission, Gaussian
+from ncyber_cli.model.environment import DelayLine
+from ncyber_cli.model.layout import Layout
+from ncyber_cli.model.meta import Embedding
+from ncyber_cli.model.objective import Objective
+
+_LATENT_GOAL_DIMENSIONS = 2  # without a body and without a word in the spec
+
+
+def build_model(spec: specs.Model, layout: Layout, generator: torch.Generator) -> ClosedLoop:
+    """The untrained model; random weights come from `generator` alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
+        return _build(spec, layout)
+
+
+def emission_kind(spec: specs.Model, layout: Layout) -> str:
+    return spec.emission.kind if spec.emission is not None else DEFAULT_EMISSION[layout.neural_kind]
+
+
+def _build(spec: specs.Model, layout: Layout) -> ClosedLoop:
+    areas = Areas(tuple(layout.area_names), tuple(layout.area_latents))
+    n_animal = len(layout.animals)
+    body = _body(spec.body, layout)
+    objective = _objective(spec, layout, body)
+    n_control = 0
+    controller: Setpoint | MLPController | None = None
+    if objective is not None:
+        controller = _controller(spec.controller, layout, areas, objective, body)
+        n_control = controller.n_control
+    environment = None
+    if body is not None and spec.environment.kind == "feedback":
+        n_residual = body.residual.scale.shape[1]
+        environment = DelayLine(spec.environment.delay_s, layout.bin_s, n_animal, body.n_body, n_residual)
+    brain = Brain(
+        spec.brain.kind,
+        areas,
+        hidden=areas.size if spec.brain.kind == "linear" else spec.brain.hidden,
+        messages=spec.brain.messages,
+        n_control=n_control,
+        n_feedback=0 if environment is None else environment.n_body,
+        n_input=len(layout.input_names),
+        n_objective=objective.size if objective is not None and spec.brain.objective_drive else 0,
+        embedding=Embedding(n_animal, spec.animals.embedding),
+        rank=spec.animals.rank,
+        leak=layout.bin_s / spec.brain.time_constant_s if spec.brain.kind == "low_rank_rnn" else 0.0,
+    )
+    if controller is not None:
+        brain.standardise(controller.control_scale, torch.tensor(layout.body_mean), torch.tensor(layout.body_sd))
+    return ClosedLoop(brain, _emission(spec, layout, areas.size), controller, objective, body, environment, layout.bin_s)
+
+
+def _body(spec: specs.NoBody | specs.PointMass | specs.LinearBody, layout: Layout) -> PointMass | LinearBody | None:
+    if isinstance(spec, specs.NoBody):
+        return None
+    lag = None if spec.muscle_lag_s == "learned" else spec.muscle_lag_s
+    n_animal, start = len(layout.animals), torch.tensor(layout.residual_scale)
+    if isinstance(spec, specs.PointMass):
+        return PointMass(layout.n_position, n_animal, layout.bin_s, start, lag, spec.mass_kg)
+    mean, sd = torch.tensor(layout.body_mean), torch.tensor(layout.body_sd)
+    return LinearBody(mean, sd, spec.controls, n_animal, layout.bin_s, start, lag)
+
+
+def _objective(spec: specs.Model, layout: Layout, body: PointMass | LinearBody | None) -> Objective | None:
+    if spec.controller.kind == "none":
+        return None
+    chosen = spec.objective or specs.Objective()
+    mean, sd = torch.tensor(layout.objective_mean), torch.tensor(layout.objective_sd)
+    natural = len(mean) if body is not None else _LATENT_GOAL_DIMENSIONS
+    size = natural if chosen.dimensions is None or spec.controller.kind == "setpoint" and body is not None else chosen.dimensions
+    if size != len(mean):  # an abstract objective has no units of its own
+        mean, sd = torch.zeros(size), torch.ones(size)
+    return Objective(chosen.prior, mean, sd, layout.bin_s, chosen.jump_rate_hz)
+
+
+def _controller(
+    spec: specs.Setpoint | specs.MLPController | specs.NoController,
+    layout: Layout,
+    areas: Areas,
+    objective: Objective,
+    body: PointMass | LinearBody | None,
+) -> Setpoint | MLPController:
+    n_control = objective.size if body is None else body.n_control
+    if isinstance(spec, specs.MLPController):
+        return MLPController(areas.size, objective.size, n_control, spec.hidden, layout.control_scale)
+    wanted = getattr(spec, "areas", None)
+    gate_areas = torch.ones(areas.size)
+    if wanted is not None:
+        chosen = torch.tensor([name in wanted for name in areas.names])
+        gate_areas = chosen[areas.latent_area()].float()
+    if isinstance(body, PointMass):
+        return Setpoint(objective.size, areas.size, len(layout.animals), layout.control_scale, gate_areas)
+    slow = 0.2 / layout.bin_s  # a first-order body (or none) reaches a fifth of the way in a bin
+    return Setpoint(
+        objective.size,
+        areas.size,
+        len(layout.animals),
+        layout.control_scale,
+        gate_areas,
+        projection=None if body is None else body.pseudo_inverse,
+        n_control=n_control,
+        stiffness=slow,
+    )
+
+
+def _emission(spec: specs.Model, layout: Layout, n_latent: int) -> Emission:
+    kind = emission_kind(spec, layout)
+    if kind == "gaussian":
+        noise = spec.emission.private_noise if spec.emission is not None else "ar1"
+        return Gaussian(len(layout.sessions), layout.n_unit, n_latent, noise)
+    return EMISSIONS[kind](len(layout.sessions), layout.n_unit, n_latent)

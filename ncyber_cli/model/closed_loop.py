@@ -1,0 +1,196 @@
+"""The brain in its loop: objective -> controller -> muscle -> body -> environment -> brain, bin by bin.
+
+`unroll` is the one recursion of the program. With corrections it samples the filter posterior,
+without them the prior: inference, forecasts and simulation are the same code. All animals and
+sessions of a batch go through it together; time is the first axis here, so that a bin is a view.
+
+Bin 0 holds the initial state: its latent is corrected from p(x_1), its control and actuator are
+the muscle's initial value. In bin t the command is computed from x_{t-1}, o_t and the brain's
+estimate of b_{t-1}; the body moves; the brain steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from ncyber_cli.model.body import Body
+from ncyber_cli.model.brain import Brain
+from ncyber_cli.model.controller import Controller
+from ncyber_cli.model.emission import Emission
+from ncyber_cli.model.environment import DelayLine
+from ncyber_cli.model.gauss_markov import Correction, correct
+from ncyber_cli.model.objective import Objective
+
+_LOG_VARIANCE_FLOOR = -14.0  # latents start at unit variance; below this the brain would have no noise at all
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a rollout does not infer. Time first; entries that the model has no use for are None."""
+
+    animal: Int[Tensor, " trial"]
+    input: Float[Tensor, "time trial n_input"]
+    force: Float[Tensor, "time trial n_force"] | None = None
+    objective: Float[Tensor, "time trial n_objective"] | None = None
+    actuator: Float[Tensor, "trial n_control"] | None = None  # in the first bin
+    body: Float[Tensor, "time trial n_body"] | None = None
+    body_known: Bool[Tensor, "time trial n_body"] | None = None  # elsewhere the model's own body takes over
+    body_noise: Float[Tensor, "time trial n_residual"] | None = None
+    sensed: bool = True  # False: the brain is told nothing after the first bin (open loop)
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """What happened, time first. `prior_latent` and `predicted_body` are the one-step means."""
+
+    latent: Float[Tensor, "time trial n_latent"]
+    prior_latent: Float[Tensor, "time trial n_latent"]
+    control: Float[Tensor, "time trial n_control"] | None
+    actuator: Float[Tensor, "time trial n_control"] | None
+    gate: Float[Tensor, "time trial 1"] | None
+    body: Float[Tensor, "time trial n_body"] | None
+    predicted_body: Float[Tensor, "time trial n_body"] | None
+
+
+class ClosedLoop(nn.Module):
+    """The parts of the generative model, wired. A part that the spec leaves out is None."""
+
+    def __init__(
+        self,
+        brain: Brain,
+        emission: Emission,
+        controller: Controller | None,
+        objective: Objective | None,
+        body: Body | None,
+        environment: DelayLine | None,
+        bin_s: float,
+    ) -> None:
+        super().__init__()
+        self.brain, self.emission, self.controller = brain, emission, controller
+        self.objective, self.body, self.environment, self.bin_s = objective, body, environment, bin_s
+        n = brain.areas.size
+        self.initial_mean = nn.Parameter(torch.zeros(n))
+        self.log_initial_variance = nn.Parameter(torch.zeros(n))
+        self.log_process_variance = nn.Parameter(torch.full((n,), -3.0))
+        # Without a body the goal lives in a learned readout of the brain.
+        self.latent_position = (
+            nn.Linear(n, objective.size, bias=False) if body is None and controller is not None and objective is not None else None
+        )
+
+    def latent_variance(self, n_time: int) -> Float[Tensor, "time 1 n_latent"]:
+        """Prior variance of x_1, then of each step."""
+        rest = self.log_process_variance.expand(n_time - 1, 1, -1)
+        return torch.cat([self.log_initial_variance.expand(1, 1, -1), rest]).clamp(min=_LOG_VARIANCE_FLOOR).exp()
+
+    def unroll(self, given: Given, correction: Correction) -> Trajectory:
+        """Run the loop over every bin of `correction`; a sample of all that happens."""
+        weights = self.brain.at(given.animal)
+        goal = None if self.objective is None or given.objective is None else self.objective.normalise(given.objective)
+        drive = self.brain.drive(given.input, goal, given.animal).unbind(0)
+        target, gain, noise = correction.target.unbind(0), correction.gain.unbind(0), correction.noise.unbind(0)
+        prior = self.initial_mean.expand_as(target[0])
+        latent = correct(prior, target[0], gain[0], noise[0])
+        loop = _BodyLoop(self, given) if self.controller is not None else None
+        latents, priors = [latent], [prior]
+        for t in range(1, len(drive)):
+            control, feedback = (None, None) if loop is None else loop.step(t, latent)
+            prior = self.brain.step(weights, latent, control, feedback, drive[t])
+            latent = correct(prior, target[t], gain[t], noise[t])
+            priors.append(prior)
+            latents.append(latent)
+        outcome = {} if loop is None else loop.outcome()
+        return Trajectory(
+            torch.stack(latents),
+            torch.stack(priors),
+            *(outcome.get(name) for name in ("control", "actuator", "gate", "body", "predicted_body")),
+        )
+
+    def log_prior(self) -> Float[Tensor, ""]:
+        """Hierarchical priors of every part, up to a constant."""
+        total = self.brain.log_prior()
+        for part in (self.controller, self.objective, self.body, self.environment):
+            if part is not None:
+                total = total + part.log_prior()
+        return total
+
+
+class _BodyLoop:
+    """State and history of controller, muscle, body and environment while the recursion runs."""
+
+    def __init__(self, model: ClosedLoop, given: Given) -> None:
+        assert model.controller is not None and given.objective is not None and given.actuator is not None
+        self.model, self.given, self.controller = model, given, model.controller
+        self.here = model.controller.at(given.animal)
+        self.goal = given.objective.unbind(0)
+        self.actuator = given.actuator
+        self.still = torch.zeros_like(given.objective[0])
+        self.history: dict[str, list[Tensor]] = {"control": [self.actuator], "actuator": [self.actuator], "gate": []}
+        if model.body is not None:
+            self._start_body(model.body)
+
+    def _start_body(self, body: Body) -> None:
+        given = self.given
+        assert given.body is not None and given.body_known is not None and given.body_noise is not None
+        self.terms = body.at(given.animal)
+        self.recorded, self.known = given.body.unbind(0), given.body_known.unbind(0)
+        self.noise = given.body_noise.unbind(0)
+        self.force = None if given.force is None else _between(given.force).unbind(0)
+        self.follow = None if body.lag is None else 1 - torch.exp(-self.model.bin_s / body.lag(given.animal))[:, None]
+        self.body = self.recorded[0]
+        self.believed = self.body
+        self.history |= {"body": [self.body], "predicted_body": [self.body]}
+        if self.model.environment is not None:
+            line = self.model.environment
+            self.line_weights = line.at(given.animal, body.echoes(line.n_bin))
+            self.line = line.start(self.body)
+
+    def step(self, t: int, latent: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The command of bin t and the feedback that reaches the brain in it; moves the body."""
+        body, line, feedback = self.model.body, self.model.environment, None
+        if body is None:
+            assert self.model.latent_position is not None
+            position, velocity = self.model.latent_position(latent), self.still
+        else:
+            if line is not None:
+                feedback, told = line.read(self.line, self.line_weights, self.body)
+                self.believed = told if self.given.sensed else self.believed
+            elif self.given.sensed:
+                self.believed = self.body
+            position, velocity = body.position(self.believed), body.velocity(self.believed)
+        control, gate = self.controller.command(self.here, latent, self.goal[t], position, velocity)
+        before = self.actuator
+        if body is None or self.follow is None:
+            self.actuator = control
+        else:
+            self.actuator = torch.lerp(self.actuator, control, self.follow)
+        for name, value in (("control", control), ("actuator", self.actuator), ("gate", gate)):
+            self.history[name].append(value)
+        if body is not None:
+            self._move(t, body, 0.5 * (before + self.actuator))
+        return control, feedback
+
+    def _move(self, t: int, body: Body, push: Tensor) -> None:
+        """`push` is the actuator between the centres of the last bin and this one."""
+        force = None if self.force is None else self.force[t]
+        predicted = body.predict(self.terms, self.body, push, force)
+        own = body.add_residual(predicted, self.noise[t])
+        self.body = torch.where(self.known[t], self.recorded[t], own)
+        self.history["predicted_body"].append(predicted)
+        self.history["body"].append(self.body)
+        if not self.given.sensed:  # only its own commands tell the brain where the body is
+            self.believed = body.predict(self.terms, self.believed, push, None)
+        elif self.model.environment is not None:
+            self.line = self.model.environment.push(self.line, self.body, body.residual_of(self.body, predicted))
+
+    def outcome(self) -> dict[str, Tensor]:
+        self.history["gate"].insert(0, self.history["gate"][0])
+        return {name: torch.stack(values) for name, values in self.history.items()}
+
+
+def _between(values: Float[Tensor, "time trial n"]) -> Float[Tensor, "time trial n"]:
+    """Averages of each bin and the one before: what acts from bin centre to bin centre."""
+    return torch.cat([values[:1], 0.5 * (values[:-1] + values[1:])])

@@ -1,0 +1,176 @@
+"""From latents to what was recorded: one readout per session, one likelihood per kind of signal.
+
+Every emission has the predictor eta = C x + d of each unit, the expected observation `rate(eta)`
+per bin, and a log density per (trial, time, unit). Parameters are (session, unit) tables, padded to
+the widest session, and gathered per trial: sessions of any size share one batched product.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid, softplus
+
+_LARGEST_LOG_RATE = 8.0  # exp(8) counts in a bin is no neuron; keeps a first bad step finite
+_NOISE_RATE = 0.05  # share of the closed-form variance update taken per step
+_VARIANCE_FLOOR = 1e-4  # of the unit's own variance
+
+
+class Emission(nn.Module):
+    """Readout C, d of every session; subclasses add the likelihood."""
+
+    kind: str
+    latent_mask: Tensor
+
+    def __init__(self, n_session: int, n_unit: int, n_latent: int) -> None:
+        super().__init__()
+        self.n_unit = n_unit
+        self.register_buffer("latent_mask", torch.ones(n_session, n_unit, n_latent))  # a unit reads its own area
+        self.readout = nn.Parameter(0.1 * torch.randn(n_session, n_unit, n_latent) / math.sqrt(n_latent))
+        self.offset = nn.Parameter(torch.zeros(n_session, n_unit))
+
+    def predictor(self, latent: Float[Tensor, "trial time n_latent"], session: Int[Tensor, " trial"]) -> Float[Tensor, "trial time unit"]:
+        """eta = C x + d."""
+        readout = (self.readout * self.latent_mask)[session]
+        return torch.baddbmm(self.offset[session][:, None], latent, readout.transpose(1, 2))
+
+    def rate(self, predictor: Tensor, session: Tensor) -> Float[Tensor, "trial time unit"]:
+        """Expected observation per bin."""
+        return predictor
+
+    def log_density(self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor) -> Float[Tensor, "trial time unit"]:
+        raise TypeError(f"{type(self).__name__} has no likelihood of its own")
+
+    def update_variance(self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor) -> None:
+        """Closed-form variance step after an optimiser step; nothing to do for counts."""
+
+
+class Poisson(Emission):
+    """Spike counts, log-linear: log rate = eta."""
+
+    kind = "poisson"
+
+    def rate(self, predictor: Tensor, session: Tensor) -> Tensor:
+        return predictor.clamp(max=_LARGEST_LOG_RATE).exp()
+
+    def log_density(self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor) -> Tensor:
+        bounded = predictor.clamp(max=_LARGEST_LOG_RATE)
+        return observation * bounded - bounded.exp() - torch.lgamma(observation + 1)
+
+
+class NegativeBinomial(Emission):
+    """Over-dispersed counts with mean exp(eta) and variance mean + mean^2 / r, r per unit."""
+
+    kind = "negative_binomial"
+
+    def __init__(self, n_session: int, n_unit: int, n_latent: int) -> None:
+        super().__init__(n_session, n_unit, n_latent)
+        self.log_r = nn.Parameter(torch.full((n_session, n_unit), math.log(10.0)))
+
+    def rate(self, predictor: Tensor, session: Tensor) -> Tensor:
+        return predictor.clamp(max=_LARGEST_LOG_RATE).exp()
+
+    def log_density(self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor) -> Tensor:
+        log_mean = predictor.clamp(max=_LARGEST_LOG_RATE)
+        log_r = self.log_r[session][:, None]
+        r = log_r.exp()
+        log_odds = log_mean - log_r
+        counting = torch.lgamma(observation + r) - torch.lgamma(r) - torch.lgamma(observation + 1)
+        return counting + observation * logsigmoid(log_odds) + r * logsigmoid(-log_odds)
+
+
+class Gaussian(Emission):
+    """A continuous signal with private noise per unit, AR(1) in time (or white): n_t = rho n_{t-1} + e_t.
+
+    Density of y_t given the unit's last observed value k bins ago: mean eta_t + rho^k n_{t-k},
+    variance s^2 (1 - rho^{2k}) with s^2 the stationary variance; s^2 for the first one.
+    """
+
+    kind = "gaussian"
+    variance: Tensor
+    variance_floor: Tensor
+
+    def __init__(self, n_session: int, n_unit: int, n_latent: int, private_noise: str = "ar1") -> None:
+        super().__init__(n_session, n_unit, n_latent)
+        self.correlated = private_noise == "ar1"
+        self.raw_rho = nn.Parameter(torch.ones(n_session, n_unit), requires_grad=self.correlated)
+        self.register_buffer("variance", torch.ones(n_session, n_unit))  # stationary
+        self.register_buffer("variance_floor", torch.full((n_session, n_unit), _VARIANCE_FLOOR))
+
+    def start_variance(self, session: int, variance: Float[Tensor, " unit"]) -> None:
+        """Begin at the data's own variance."""
+        self.variance[session] = variance.clamp(min=1e-12).to(self.variance.dtype)
+        self.variance_floor[session] = _VARIANCE_FLOOR * self.variance[session]
+
+    def private(
+        self, observation: Tensor, observed: Bool[Tensor, "trial time unit"], predictor: Tensor, session: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The expected private noise and its variance share 1 - rho^{2k} in each bin, before seeing the bin."""
+        residual = (observation - predictor) * observed
+        if not self.correlated:
+            return torch.zeros_like(residual), torch.ones_like(residual)
+        rho = torch.sigmoid(self.raw_rho)[session][:, None]
+        n_time = observation.shape[1]
+        bins = torch.arange(n_time, device=observation.device)[None, :, None]
+        last = torch.where(observed, bins, -1).cummax(1).values
+        last = torch.cat([torch.full_like(last[:, :1], -1), last[:, :-1]], 1)  # strictly before the bin
+        carried = torch.gather(residual, 1, last.clamp(min=0))
+        age = (bins - last).to(rho.dtype)
+        decay = torch.where(last >= 0, rho**age, 0.0)
+        return decay * carried, 1 - decay.square()
+
+    def log_density(self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor) -> Tensor:
+        expected, share = self.private(observation, observed, predictor, session)
+        variance = self.variance[session][:, None] * share
+        surprise = observation - predictor - expected
+        return -0.5 * (surprise.square() / variance + torch.log(2 * math.pi * variance))
+
+    @torch.no_grad()
+    def update_variance(self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor) -> None:
+        """Damped closed-form step: s^2 <- mean of surprise^2 / (1 - rho^{2k}), per unit."""
+        expected, share = self.private(observation, observed, predictor, session)
+        square = ((observation - predictor - expected).square() / share * observed).sum(1)
+        total = torch.zeros_like(self.variance).index_add_(0, session, square)
+        count = torch.zeros_like(self.variance).index_add_(0, session, observed.sum(1).to(square.dtype))
+        fitted = torch.where((count > 0) & torch.isfinite(total), total / count.clamp(min=1), self.variance)
+        self.variance.copy_(torch.lerp(self.variance, fitted, _NOISE_RATE).maximum(self.variance_floor))
+
+
+class ZeroInflatedGamma(Emission):
+    """Deconvolved calcium events: zero, or gamma with log mean eta; the chance of an event is logistic in eta.
+
+    Wei et al. 2020 (zero-inflated gamma for calcium). Data must be non-negative.
+    """
+
+    kind = "zero_inflated_gamma"
+
+    def __init__(self, n_session: int, n_unit: int, n_latent: int) -> None:
+        super().__init__(n_session, n_unit, n_latent)
+        self.event_slope = nn.Parameter(torch.zeros(n_session, n_unit))
+        self.event_offset = nn.Parameter(torch.zeros(n_session, n_unit))
+        self.log_shape = nn.Parameter(torch.zeros(n_session, n_unit))
+
+    def event_logit(self, predictor: Tensor, session: Tensor) -> Tensor:
+        return self.event_offset[session][:, None] + self.event_slope[session][:, None] * predictor
+
+    def rate(self, predictor: Tensor, session: Tensor) -> Tensor:
+        mean = predictor.clamp(max=_LARGEST_LOG_RATE).exp()
+        return torch.sigmoid(self.event_logit(predictor, session)) * mean
+
+    def log_density(self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor) -> Tensor:
+        log_mean = predictor.clamp(min=-_LARGEST_LOG_RATE, max=_LARGEST_LOG_RATE)
+        logit = self.event_logit(predictor, session)
+        shape = softplus(self.log_shape[session][:, None]) + 1e-2
+        size = torch.where(observation > 0, observation, torch.ones_like(observation))
+        log_scale = log_mean - shape.log()
+        gamma = (shape - 1) * size.log() - size / log_scale.exp() - torch.lgamma(shape) - shape * log_scale
+        return torch.where(observation > 0, logsigmoid(logit) + gamma, logsigmoid(-logit))
+
+
+EMISSIONS: dict[str, type[Emission]] = {
+    emission.kind: emission for emission in (Poisson, NegativeBinomial, Gaussian, ZeroInflatedGamma)
+}
+DEFAULT_EMISSION = {"spikes": "poisson", "calcium": "gaussian", "lfp": "gaussian", "events": "zero_inflated_gamma"}

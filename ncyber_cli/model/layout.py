@@ -1,0 +1,55 @@
+"""Sizes and scales of a model: all that, besides the spec, is needed to build it again from a checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SessionLayout:
+    """What a readout belongs to."""
+
+    animal: str
+    session: str
+    sha256: str
+    unit_id: list[str]
+    unit_area: list[str]
+    held_out: list[bool]
+    trial_id: list[str]
+    split: list[int]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Plain numbers and names only, so that a checkpoint holds nothing executable."""
+
+    bin_s: float
+    animals: list[str]
+    sessions: list[SessionLayout]
+    n_unit: int
+    area_names: list[str]
+    area_latents: list[int]
+    neural_kind: str
+    input_names: list[str]
+    n_force: int
+    body_names: list[str] = field(default_factory=list)
+    body_units: list[str] = field(default_factory=list)
+    body_mean: list[float] = field(default_factory=list)
+    body_sd: list[float] = field(default_factory=list)
+    objective_mean: list[float] = field(default_factory=list)
+    objective_sd: list[float] = field(default_factory=list)
+    control_scale: float = 1.0
+    residual_scale: list[list[float]] = field(default_factory=list)  # (animal, residual)
+    body_start: list[list[float]] = field(default_factory=list)  # (animal, n_body), where trials begin
+
+    @property
+    def n_position(self) -> int:
+        return sum(name.startswith("position_") for name in self.body_names)
+
+    def to_plain(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Layout:
+        return cls(**{**plain, "sessions": [SessionLayout(**s) for s in plain["sessions"]]})

@@ -1,0 +1,83 @@
+"""What the controller pursues, and how it may change: a prior that pays for every change.
+
+The posterior of the objective is a Gauss-Markov chain: the prior's transition corrected by the
+encoder's message in each bin (inference/filter.py), sampled before the recursion because the
+objective does not depend on the brain.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+_LOG_TAU_PRIOR = (math.log(8.0), 0.2)  # a freely learned time constant turns the objective into a control
+_LOG_TAU_BETWEEN_JUMPS = math.log(400.0)  # where changes have a term of their own, the rest hardly drifts
+
+
+@dataclass(frozen=True)
+class ObjectiveTransition:
+    """o_t | o_{t-1} ~ N(mean + decay (o_{t-1} - mean), variance), per dimension."""
+
+    mean: Float[Tensor, " n_objective"]
+    stationary_variance: Float[Tensor, " n_objective"]
+    decay: Float[Tensor, " n_objective"]
+    variance: Float[Tensor, " n_objective"]
+
+
+class Objective(nn.Module):
+    """Priors `slow` (AR(1)), `jump` (AR(1) with rare redraws from the stationary law) and `static`."""
+
+    mean: Tensor
+    sd: Tensor
+
+    def __init__(
+        self,
+        prior: Literal["slow", "jump", "static"],
+        mean: Float[Tensor, " n_objective"],
+        sd: Float[Tensor, " n_objective"],
+        bin_s: float,
+        jump_rate_hz: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.prior, self.bin_s = prior, bin_s
+        self.jump_probability = 1 - math.exp(-jump_rate_hz * bin_s)
+        self.register_buffer("mean", mean)
+        self.register_buffer("sd", sd)
+        self.log_tau_start = _LOG_TAU_BETWEEN_JUMPS if prior == "jump" else _LOG_TAU_PRIOR[0]
+        self.log_tau = nn.Parameter(torch.full_like(mean, self.log_tau_start), requires_grad=prior == "slow")
+
+    @property
+    def size(self) -> int:
+        return int(self.mean.shape[0])
+
+    def transition(self) -> ObjectiveTransition:
+        """The smooth part of the prior; `static` holds the first bin's value up to a millionth of its variance."""
+        stationary = self.sd.square()
+        if self.prior == "static":
+            return ObjectiveTransition(self.mean, stationary, torch.ones_like(self.sd), 1e-6 * stationary)
+        decay = torch.exp(-self.bin_s * torch.exp(-self.log_tau))
+        return ObjectiveTransition(self.mean, stationary, decay, (1 - decay.square()) * stationary)
+
+    def normalise(self, objective: Float[Tensor, "*batch n_objective"]) -> Float[Tensor, "*batch n_objective"]:
+        return (objective - self.mean) / self.sd
+
+    def sample(self, standard_noise: Float[Tensor, "time trial n_objective"], jump_uniform: Float[Tensor, "time trial"]) -> Tensor:
+        """Paths from the prior, (time, trial, n_objective)."""
+        step = self.transition()
+        path = [self.mean + self.sd * standard_noise[0]]
+        for noise, uniform in zip(standard_noise[1:], jump_uniform[1:], strict=True):
+            slow = step.mean + step.decay * (path[-1] - step.mean) + step.variance.sqrt() * noise
+            if self.prior == "jump":
+                redraw = self.mean + self.sd * noise
+                slow = torch.where((uniform < self.jump_probability)[:, None], redraw, slow)
+            path.append(slow)
+        return torch.stack(path)
+
+    def log_prior(self) -> Float[Tensor, ""]:
+        """log N(log tau; log 8 s, 0.2) up to a constant."""
+        return -0.5 * ((self.log_tau - self.log_tau_start) / _LOG_TAU_PRIOR[1]).square().sum()

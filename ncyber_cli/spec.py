@@ -1,0 +1,329 @@
+"""The spec: every choice of a run, as frozen records that refuse what they do not know.
+
+Keys are the words of the field; `kind` chooses a part and decides which other keys are legal;
+times end in `_s`, rates in `_hz`. `spec_file` reads these records from YAML and names the line of
+each problem.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Seconds = Annotated[float, Field(gt=0, le=1e5, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Window = Annotated[tuple[float, float], Field(strict=False)]
+Axis = Literal["trial", "time", "unit", "feature"]
+
+
+class Part(BaseModel):
+    """A piece of the spec: immutable, exact about types, closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+# ---------------------------------------------------------------------------------------- data
+
+
+class Series(Part):
+    """A sampled signal of a file: NWB object name or path, or HDF5 dataset path."""
+
+    source: Annotated[str, Field(min_length=1, description="NWB object name or path; HDF5 dataset path")]
+    time: str | None = Field(None, description="HDF5 dataset with the time of each sample, in s")
+    rate_hz: Annotated[float, Field(gt=0)] | None = Field(None, description="samples per second, where no times are stored")
+    axes: list[Axis] | None = Field(None, description="HDF5 axis order; default [time, unit] or [time, feature]")
+
+
+class NeuralSource(Series):
+    """Where neural activity is, what it is, and which brain area it comes from."""
+
+    kind: Literal["spikes", "calcium", "events", "lfp"]
+    area: str | None = Field(None, description="`from_electrodes`, or one area name for every unit")
+    area_column: str | None = Field(None, description="units column (NWB) or dataset (HDF5) with each unit's area")
+    labels: str | None = Field(None, description="units column (NWB) or dataset (HDF5) with each unit's identity")
+
+    @model_validator(mode="after")
+    def _one_area(self) -> NeuralSource:
+        if self.area is not None and self.area_column is not None:
+            raise ValueError("area and area_column exclude each other, write one of them")
+        return self
+
+
+class BehaviorSource(Series):
+    """A recorded movement signal; `position` and `velocity` are the names a point mass needs."""
+
+    unit: str = Field("a.u.", description="unit of the recorded values, e.g. m or m/s")
+    columns: list[Annotated[int, Field(ge=0)]] | None = Field(None, description="columns to keep; default all")
+
+
+class InputSource(Part):
+    """What is given to the animal: a series, or a column of the trial table."""
+
+    kind: Literal["force", "stimulation", "stimulus", "cue", "context"]
+    source: str | None = None
+    column: str | None = Field(None, description="trial column: an event time (cue) or a label (context)")
+    time: str | None = None
+    rate_hz: Annotated[float, Field(gt=0)] | None = None
+    axes: list[Axis] | None = None
+    columns: list[Annotated[int, Field(ge=0)]] | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> InputSource:
+        if (self.source is None) == (self.column is None):
+            raise ValueError("an input needs exactly one of source (a series) and column (of the trial table)")
+        if self.column is not None and self.kind not in ("cue", "context"):
+            raise ValueError("a trial column is a cue (an event time) or a context (a label)")
+        return self
+
+
+class Trials(Part):
+    """Cut the recording at the rows of an interval table."""
+
+    table: str = Field("trials", description="name of the interval table")
+    align: str = Field("start_time", description="column with the event time that becomes 0 s")
+    window_s: Window | None = Field(None, description="start and end around the event; default start_time to stop_time")
+    where: str | None = Field(None, description="keep rows for which this holds, e.g. \"outcome == 'hit'\"")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Trials:
+        if self.window_s is not None and self.window_s[0] >= self.window_s[1]:
+            raise ValueError("window_s must be [start, end] with start < end")
+        return self
+
+
+class Windows(Part):
+    """Cut a continuous recording into contiguous windows."""
+
+    length_s: Seconds
+
+
+class UnitSelection(Part):
+    where: str | None = Field(None, description="keep units for which this holds, e.g. \"quality == 'good'\"")
+    min_rate_hz: Annotated[float, Field(ge=0)] = 0.0
+
+
+class HeldOut(Part):
+    """Neurons that are decoded and never encoded: what co_bps is scored on."""
+
+    fraction: Fraction | None = None
+    units: list[str] | None = Field(None, description="unit ids")
+    column: str | None = Field(None, description="boolean units column, e.g. heldout")
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> HeldOut:
+        if sum(rule is not None for rule in (self.fraction, self.units, self.column)) != 1:
+            raise ValueError("held_out needs exactly one of fraction, units and column")
+        return self
+
+
+class Split(Part):
+    """Which trials train, which choose, which are only ever scored."""
+
+    by: Literal["trial", "block"] = "trial"
+    validation: Fraction = 0.1
+    test: Fraction = 0.2
+    seed: Annotated[int, Field(ge=0)] = 0
+    column: str | None = Field(None, description="trial column that says train, validation or test")
+
+    @model_validator(mode="after")
+    def _leaves_training(self) -> Split:
+        if self.validation + self.test >= 1:
+            raise ValueError("validation + test must be below 1, training needs the rest")
+        return self
+
+
+class Data(Part):
+    sessions: list[str] = Field(default_factory=list, description="files or globs, relative to the spec")
+    bin_s: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
+    animal: str | None = Field(None, description="HDF5 dataset or attribute with the animal's name; default the file name")
+    trials: Trials | None = None
+    windows: Windows | None = None
+    neural: Annotated[list[NeuralSource], Field(min_length=1)]
+    behavior: dict[str, BehaviorSource] = Field(default_factory=dict)
+    inputs: dict[str, InputSource] = Field(default_factory=dict)
+    units: UnitSelection = UnitSelection()
+    held_out: HeldOut | None = None
+    split: Split = Split()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Data:
+        aligned = any(source.axes is not None and "trial" in source.axes for source in self.neural)
+        if (self.trials is not None) + (self.windows is not None) + aligned != 1:
+            raise ValueError("write one of trials (an interval table), windows (continuous), or a source with a trial axis")
+        if len({source.kind for source in self.neural}) > 1:
+            raise ValueError("the neural sources of one run must be of one kind; fit each kind in a run of its own")
+        return self
+
+
+# --------------------------------------------------------------------------------------- model
+
+
+class _Brain(Part):
+    latents: int | dict[str, int] = Field(8, description="latents, in all or per area")
+    objective_drive: bool = Field(True, description="the objective also drives the brain, so that planning can show it")
+    messages: Annotated[int, Field(ge=1, le=64)] = Field(2, description="width of the bottleneck from one area to another")
+
+    @model_validator(mode="after")
+    def _positive(self) -> _Brain:
+        counts = self.latents.values() if isinstance(self.latents, dict) else [self.latents]
+        if not counts or any(not 1 <= n <= 512 for n in counts):
+            raise ValueError("latents must be between 1 and 512, in every area")
+        return self
+
+
+class ResidualMLP(_Brain):
+    kind: Literal["residual_mlp"] = "residual_mlp"
+    hidden: Annotated[int, Field(ge=1, le=4096)] = Field(64, description="hidden units, over all areas")
+
+
+class LinearBrain(_Brain):
+    kind: Literal["linear"]
+
+
+class LowRankRNN(_Brain):
+    kind: Literal["low_rank_rnn"]
+    hidden: Annotated[int, Field(ge=1, le=4096)] = Field(128, description="rate units; the rank is the number of latents")
+    time_constant_s: Seconds = 0.1
+
+
+class NoController(Part):
+    kind: Literal["none"] = "none"
+
+
+class Setpoint(Part):
+    """A saturating feedback controller towards a goal in the body's own units."""
+
+    kind: Literal["setpoint"]
+    areas: list[str] | None = Field(None, description="brain areas that open the gate; default all")
+
+
+class MLPController(Part):
+    """The unstructured controller: predicts as well and means nothing; the ablation."""
+
+    kind: Literal["mlp"]
+    hidden: Annotated[int, Field(ge=1, le=4096)] = 32
+
+
+class Objective(Part):
+    prior: Literal["slow", "jump", "static"] = "slow"
+    dimensions: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        None, description="default: the controller's, i.e. the number of position axes"
+    )
+    jump_rate_hz: Annotated[float, Field(gt=0)] = Field(0.1, description="prior `jump`: changes of mind per second")
+
+
+class NoBody(Part):
+    kind: Literal["none"] = "none"
+
+
+class PointMass(Part):
+    """A mass that the command accelerates; needs `position` among the behaviour."""
+
+    kind: Literal["point_mass"]
+    muscle_lag_s: Literal["learned"] | Annotated[float, Field(ge=0, le=1)] = "learned"
+    mass_kg: Annotated[float, Field(gt=0)] | None = Field(None, description="given: the command is in newtons")
+
+
+class LinearBody(Part):
+    """Learned stable linear dynamics of every behaviour channel; control is defined up to a linear map."""
+
+    kind: Literal["linear"]
+    controls: Annotated[int, Field(ge=1, le=64)] = 2
+    muscle_lag_s: Literal["learned"] | Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+class NoEnvironment(Part):
+    kind: Literal["none"] = "none"
+
+
+class Feedback(Part):
+    kind: Literal["feedback"]
+    delay_s: Annotated[float, Field(ge=0, le=2)] = 0.1
+
+
+class Emission(Part):
+    kind: Literal["poisson", "negative_binomial", "gaussian", "zero_inflated_gamma"]
+    private_noise: Literal["ar1", "white"] = Field("ar1", description="gaussian only: noise of each unit's own")
+
+
+class Animals(Part):
+    """Individual variation: an embedding per animal shifts the shared brain by low-rank deltas."""
+
+    embedding: Annotated[int, Field(ge=0, le=64)] = 2
+    rank: Annotated[int, Field(ge=1, le=64)] = 4
+
+
+class Model(Part):
+    brain: Annotated[ResidualMLP | LinearBrain | LowRankRNN, Field(discriminator="kind")] = ResidualMLP()
+    controller: Annotated[NoController | Setpoint | MLPController, Field(discriminator="kind")] = NoController()
+    objective: Objective | None = None
+    body: Annotated[NoBody | PointMass | LinearBody, Field(discriminator="kind")] = NoBody()
+    environment: Annotated[NoEnvironment | Feedback, Field(discriminator="kind")] = NoEnvironment()
+    emission: Emission | None = Field(None, description="default: spikes poisson, calcium and lfp gaussian, events zero_inflated_gamma")
+    animals: Animals = Animals()
+
+    @model_validator(mode="after")
+    def _closed(self) -> Model:
+        if self.body.kind == "none" and self.environment.kind == "feedback":
+            raise ValueError("environment feedback needs a body, write body: {kind: point_mass} or {kind: linear}")
+        if self.body.kind != "none" and self.controller.kind == "none":
+            raise ValueError("a body needs a controller, write controller: {kind: setpoint} or {kind: mlp}")
+        if self.objective is not None and self.controller.kind == "none":
+            raise ValueError("an objective needs a controller, write controller: {kind: setpoint} or {kind: mlp}")
+        return self
+
+
+# ----------------------------------------------------------------------- inference and training
+
+
+class Masking(Part):
+    """Spans in which the encoder is blind and the model runs on its own."""
+
+    probability: Annotated[float, Field(ge=0, le=1)] = Field(0.5, description="share of trials with a span")
+    span_bins: Annotated[tuple[int, int], Field(strict=False)] = (3, 15)
+    closed_loop: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="share of spans fed by the model's own body")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Masking:
+        if not 1 <= self.span_bins[0] <= self.span_bins[1]:
+            raise ValueError("span_bins must be [shortest, longest] with 1 <= shortest <= longest")
+        return self
+
+
+class Inference(Part):
+    encoder: Literal["bidirectional", "causal"] = "bidirectional"
+    inputs: Annotated[list[Literal["neural", "behavior"]], Field(min_length=1)] = ["neural", "behavior"]
+    hidden: Annotated[int, Field(ge=1, le=4096)] = 64
+    masking: Masking = Masking()
+    coordinated_dropout: Fraction = Field(0.3, description="share of input entries hidden from the encoder and scored")
+    samples: Annotated[int, Field(ge=1, le=10000)] = Field(32, description="posterior samples behind written means and sds")
+
+
+class Training(Part):
+    epochs: Annotated[int, Field(ge=1)] = 150
+    batch: Annotated[int, Field(ge=1)] = Field(64, description="trials per step, over all animals")
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-3
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-4
+    patience: Annotated[int, Field(ge=1)] = Field(40, description="epochs without a better validation ELBO before the early stop")
+    starts: Annotated[int, Field(ge=1, le=100)] = Field(1, description="independent starts, compared on the validation ELBO")
+    dtype: Literal["float32", "float64"] = "float32"
+
+
+class Spec(Part):
+    version: Literal[1]
+    data: Data
+    model: Model = Model()
+    inference: Inference = Inference()
+    training: Training = Training()
+
+    @model_validator(mode="after")
+    def _body_is_recorded(self) -> Spec:
+        behavior = self.data.behavior
+        if self.model.body.kind == "point_mass" and "position" not in behavior:
+            raise ValueError("body point_mass needs data.behavior.position, name the recorded position")
+        if self.model.body.kind == "linear" and not behavior:
+            raise ValueError("body linear needs at least one signal under data.behavior")
+        if self.inference.inputs == ["behavior"] and not behavior:
+            raise ValueError("inference.inputs: [behavior] needs data.behavior")
+        return self

@@ -1,0 +1,66 @@
+"""What the encoder is denied in training, so that the model has to know: spans, entries, whole modalities.
+
+Correction masking: in random spans the encoder is blind and the chain runs on the prior alone, while
+everything in the span is still scored. Coordinated dropout: hidden entries of seen units are what is
+scored. Modality dropout: so that one run infers from neurons, from behaviour, or from both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from ncyber_cli.data.batches import Batch
+from ncyber_cli.spec import Inference
+
+_NO_NEURAL, _NO_BODY = 0.1, 0.2  # share of trials without the modality
+
+
+@dataclass(frozen=True)
+class Blinding:
+    visible: Bool[Tensor, "trial time"]
+    own_body: Bool[Tensor, "trial time"]  # bins in which the model's own body is fed back
+    keep: Bool[Tensor, "trial time unit"] | None
+    keep_scale: float
+    scored: Float[Tensor, "trial time unit"]  # weight of each entry's likelihood
+    show_neural: Bool[Tensor, " trial"]
+    show_body: Bool[Tensor, " trial"]
+
+
+def shown(batch: Batch, inference: Inference) -> tuple[Bool[Tensor, " trial"], Bool[Tensor, " trial"]]:
+    """The modalities that the spec lets the encoder see, for every trial."""
+    always = torch.ones_like(batch.session, dtype=torch.bool)
+    return always & ("neural" in inference.inputs), always & ("behavior" in inference.inputs)
+
+
+def draw_blinding(batch: Batch, inference: Inference, generator: torch.Generator | None) -> Blinding:
+    """Random blinding of one training step."""
+    n_trial, n_time = batch.mask.shape
+    device, dtype = batch.observation.device, batch.observation.dtype
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator, device=device)
+
+    shortest, longest = inference.masking.span_bins
+    length = shortest + torch.floor(uniform(n_trial) * (longest - shortest + 1))
+    start = torch.floor(uniform(n_trial) * (batch.mask.sum(1) - length + 1).clamp(min=1))
+    bins = torch.arange(n_time, device=device)
+    span = (bins >= start[:, None]) & (bins < (start + length)[:, None])
+    span = span & (uniform(n_trial) < inference.masking.probability)[:, None]
+    own_body = span & (uniform(n_trial) < inference.masking.closed_loop)[:, None]
+    show_neural, show_body = shown(batch, inference)
+    if len(inference.inputs) == 2:
+        lot = uniform(n_trial)
+        show_neural, show_body = show_neural & (lot >= _NO_NEURAL), show_body & (lot < 1 - _NO_BODY)
+    share = inference.coordinated_dropout
+    scored = batch.observed.to(dtype)
+    if share == 0:
+        return Blinding(~span, own_body, None, 1.0, scored, show_neural, show_body)
+    keep = uniform(*batch.observed.shape) >= share
+    # An entry the encoder saw is not scored; one it did not see stands for 1 / share of them.
+    could_see = batch.encodable[:, None] & ~span[:, :, None] & show_neural[:, None, None]
+    weight = torch.where(could_see, (~keep).to(dtype) / share, torch.ones((), device=device, dtype=dtype))
+    return Blinding(~span, own_body, keep, 1 / (1 - share), scored * weight, show_neural, show_body)

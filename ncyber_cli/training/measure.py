@@ -1,0 +1,88 @@
+"""Sizes and scales of a model, measured on training trials: nothing of validation or test is touched."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncyber_cli.data.batches import Cohort
+from ncyber_cli.data.recording import TRAIN, Session
+from ncyber_cli.model.layout import Layout, SessionLayout
+from ncyber_cli.spec import Spec
+
+_SPAN = 2  # bins on either side of an acceleration estimate
+
+
+def measure(spec: Spec, cohort: Cohort) -> Layout:
+    """The layout of a run: what the model needs to know of the data besides the spec."""
+    first = cohort.sessions[0]
+    latents = spec.model.brain.latents
+    areas = {"brain": latents} if isinstance(latents, int) else latents
+    has_body = spec.model.body.kind != "none"
+    return Layout(
+        bin_s=first.bin_s,
+        animals=cohort.animals,
+        sessions=[_session_layout(session) for session in cohort.sessions],
+        n_unit=cohort.n_unit,
+        area_names=list(areas),
+        area_latents=list(areas.values()),
+        neural_kind=spec.data.neural[0].kind,
+        input_names=first.input_names,
+        n_force=first.force.shape[2],
+        **(_body_scales(spec, cohort) if has_body else {"objective_mean": [0.0, 0.0], "objective_sd": [1.0, 1.0]}),
+    )
+
+
+def _session_layout(session: Session) -> SessionLayout:
+    return SessionLayout(
+        animal=session.animal,
+        session=session.session,
+        sha256=session.sha256,
+        unit_id=session.unit_id,
+        unit_area=session.unit_area,
+        held_out=session.held_out.tolist(),
+        trial_id=session.trial_id,
+        split=session.split.tolist(),
+    )
+
+
+def _training_body(session: Session) -> NDArray[np.float64]:
+    """(trial, time, n_body) of training trials, NaN where missing or after the end."""
+    chosen = session.split == TRAIN
+    return np.where(session.mask[chosen][:, :, None], session.body[chosen], np.nan).astype(np.float64)
+
+
+def _body_scales(spec: Spec, cohort: Cohort) -> dict[str, object]:
+    """Means, ranges, residuals and accelerations of the recorded body."""
+    first = cohort.sessions[0]
+    point_mass = spec.model.body.kind == "point_mass"
+    n_position = sum(name.startswith("position_") for name in first.body_names)
+    bodies = [_training_body(session) for session in cohort.sessions]
+    pooled = np.concatenate([body.reshape(-1, body.shape[2]) for body in bodies])
+    sd = np.maximum(np.nanstd(pooled, axis=0), 1e-9)
+    goal = slice(0, n_position) if point_mass else slice(None)
+    low, high = np.nanpercentile(pooled[:, goal], [1, 99], axis=0)
+    moved = slice(n_position, None) if point_mass else slice(None)
+    steps = [np.diff(body[:, :, moved], axis=1) for body in bodies]
+    residual = [
+        np.sqrt(np.nanmean(np.concatenate([s.reshape(-1, s.shape[2]) for s, a in zip(steps, cohort.animal_of, strict=True) if a == animal]) ** 2, axis=0))
+        for animal in range(len(cohort.animals))
+    ]  # fmt: skip
+    starts = [
+        np.nanmean(np.concatenate([b[:, 0] for b, a in zip(bodies, cohort.animal_of, strict=True) if a == animal]), axis=0)
+        for animal in range(len(cohort.animals))
+    ]
+    scale = np.ones(sd[moved].shape) if point_mass else sd
+    rates = np.concatenate([np.abs(b[:, 2 * _SPAN :, moved] - b[:, : -2 * _SPAN, moved]).reshape(-1, len(scale)) for b in bodies]) / scale
+    fast = np.nanpercentile(rates, 99) / (2 * _SPAN * first.bin_s)
+    return {
+        "body_names": first.body_names,
+        "body_units": first.body_units,
+        "body_mean": np.nanmean(pooled, axis=0).tolist(),
+        "body_sd": sd.tolist(),
+        "objective_mean": (0.5 * (low + high)).tolist(),
+        "objective_sd": np.maximum(0.5 * (high - low), 1e-9).tolist(),
+        "control_scale": float(max(fast, 1e-9)),
+        "residual_scale": np.maximum(residual, 1e-6 * sd[moved]).tolist(),
+        "body_start": np.nan_to_num(starts).tolist(),
+    }

@@ -1,0 +1,85 @@
+"""One training step: loss, gradient, update. No Python work per animal, no host sync."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ncyber_cli.data.batches import Batch
+from ncyber_cli.inference.elbo import ElboTerms, NeuroModel, Noise, Posterior, body_residuals, elbo_terms, sample_posterior
+from ncyber_cli.training.blinding import Blinding
+
+_LARGEST_GRADIENT = 1.0  # norm, of a loss in nats per bin
+_CAUSAL_WEIGHT = 0.1  # the causal head reads the encoder's forward pass; enough to serve it, too little to steer it
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """Device tensors; read them when the host has time."""
+
+    loss: Float[Tensor, ""]
+    elbo: Float[Tensor, ""]  # nats per bin
+    finite: Float[Tensor, ""]  # 1 where the step was taken
+
+
+def loss_of(
+    model: NeuroModel, batch: Batch, blinding: Blinding, noise: Noise, kl_weight: float, n_trial: int
+) -> tuple[Tensor, ElboTerms, Posterior]:
+    """Negative ELBO, causal head and priors, in nats per bin; `n_trial` trials share the priors."""
+    view = model.encoder.view(
+        batch,
+        keep=blinding.keep,
+        keep_scale=blinding.keep_scale,
+        visible=blinding.visible,
+        show_neural=blinding.show_neural,
+        show_body=blinding.show_body,
+    )
+    posterior = sample_posterior(model, batch, view, noise, own_body=blinding.own_body)
+    terms = elbo_terms(model, batch, posterior, blinding.scored)
+    objective = terms.elbo(kl_weight) + _CAUSAL_WEIGHT * terms.causal
+    prior = model.loop.log_prior() * (len(batch.session) / n_trial)
+    n_bin = batch.mask.sum().clamp(min=1)
+    return -(objective.sum() + prior) / n_bin, terms, posterior
+
+
+def train_step(
+    model: NeuroModel,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    blinding: Blinding,
+    noise: Noise,
+    kl_weight: float,
+    n_trial: int,
+) -> StepResult:
+    """Update the model in place; a step whose loss or gradient is not finite leaves every parameter as it was."""
+    optimizer.zero_grad(set_to_none=True)
+    loss, terms, posterior = loss_of(model, batch, blinding, noise, kl_weight, n_trial)
+    loss.backward()  # type: ignore[no-untyped-call]
+    parameters = [p for p in model.parameters() if p.grad is not None]
+    norm = torch.nn.utils.clip_grad_norm_(parameters, _LARGEST_GRADIENT)
+    finite = torch.isfinite(norm) & torch.isfinite(loss)
+    before = [p.detach().clone() for p in parameters]
+    for p in parameters:
+        p.grad = torch.where(finite, p.grad, 0.0) if p.grad is not None else None
+    optimizer.step()
+    with torch.no_grad():
+        for p, old in zip(parameters, before, strict=True):
+            p.copy_(torch.where(finite, p, old))
+    _update_variances(model, batch, posterior)
+    elbo = terms.elbo().sum() / batch.mask.sum().clamp(min=1)
+    return StepResult(loss.detach(), elbo.detach(), finite.to(loss.dtype))
+
+
+def _update_variances(model: NeuroModel, batch: Batch, posterior: Posterior) -> None:
+    """Closed-form steps of every variance; they ignore what is not finite."""
+    loop = model.loop
+    with torch.no_grad():
+        if loop.body is not None:
+            residual, recorded = body_residuals(loop, batch, posterior.trajectory)
+            loop.body.residual.update(residual, batch.animal, recorded)
+        latent = posterior.trajectory.latent.transpose(0, 1)
+        predictor = loop.emission.predictor(latent, batch.session)
+        loop.emission.update_variance(batch.observation, batch.observed, predictor, batch.session)
