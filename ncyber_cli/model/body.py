@@ -65,7 +65,9 @@ class Body(Protocol):
 
     def at(self, animal: Int[Tensor, " trial"]) -> Any: ...
 
-    def predict(self, here: Any, body: Tensor, actuator: Tensor, force: Tensor | None) -> Tensor: ...
+    def predict(self, here: Any, body: Tensor, actuator: Tensor) -> Tensor: ...
+
+    def force_effect(self, here: Any, force: Tensor) -> Tensor: ...
 
     def position(self, body: Tensor) -> Tensor: ...
 
@@ -82,15 +84,15 @@ class Body(Protocol):
 
 @dataclass(frozen=True)
 class PointMassTerms:
+    command_gain: Float[Tensor, "trial 1"]  # from actuator to acceleration
     inverse_mass: Float[Tensor, "trial 1"]
-    force_gain: Float[Tensor, "trial 1"]
 
 
 class PointMass(nn.Module):
     """Position is the integral of velocity; velocity changes by (actuator + force / mass) per second.
 
     Bins hold means, so increments run from bin centre to bin centre and every integral is a
-    trapezoid: `actuator` and `force` given to `predict` are averages of this bin and the one before.
+    trapezoid: the actuator and force given here are averages of this bin and the one before.
 
     State: (position_0.., velocity_0..). Residuals live on the velocity. Without `mass_kg` the
     command is an acceleration (m/s^2) and the mass is only what a recorded force reveals.
@@ -108,14 +110,16 @@ class PointMass(nn.Module):
         inverse = (1 / self.mass(animal))[:, None]
         return PointMassTerms(inverse if self.command_in_newtons else torch.ones_like(inverse), inverse)
 
-    def predict(self, here: PointMassTerms, body: Tensor, actuator: Tensor, force: Tensor | None) -> Tensor:
-        acceleration = here.inverse_mass * actuator
-        if force is not None:
-            acceleration = torch.addcmul(acceleration, here.force_gain, force)
+    def predict(self, here: PointMassTerms, body: Tensor, actuator: Tensor) -> Tensor:
+        """Where the command alone leads in one bin."""
         before = body[:, self.n_axis :]
-        velocity = torch.add(before, acceleration, alpha=self.bin_s)
+        velocity = torch.addcmul(before, here.command_gain, actuator, value=self.bin_s)
         position = torch.add(body[:, : self.n_axis], before + velocity, alpha=0.5 * self.bin_s)
         return torch.cat([position, velocity], -1)
+
+    def force_effect(self, here: PointMassTerms, force: Float[Tensor, "time trial n_force"]) -> Float[Tensor, "time trial n_residual"]:
+        """What a recorded force (N) adds to the velocity in each bin."""
+        return self.bin_s * here.inverse_mass * force
 
     def position(self, body: Tensor) -> Tensor:
         return body[..., : self.n_axis]
@@ -144,6 +148,7 @@ class PointMass(nn.Module):
 class LinearTerms:
     transition: Float[Tensor, "n_body n_body"]
     drive: Float[Tensor, "n_control n_body"]
+    force: Float[Tensor, "n_force n_body"]
 
 
 class LinearBody(nn.Module):
@@ -152,7 +157,7 @@ class LinearBody(nn.Module):
     mean: Tensor
     sd: Tensor
 
-    def __init__(self, mean: Tensor, sd: Tensor, n_control: int, n_animal: int, bin_s: float, residual_start: Tensor, lag_s: float | None) -> None:
+    def __init__(self, mean: Tensor, sd: Tensor, n_control: int, n_animal: int, bin_s: float, residual_start: Tensor, lag_s: float | None, n_force: int) -> None:
         super().__init__()
         self.n_body, self.n_control, self.bin_s = len(mean), n_control, bin_s
         self.register_buffer("mean", mean)
@@ -160,6 +165,7 @@ class LinearBody(nn.Module):
         self.rotation = nn.Parameter(torch.zeros(self.n_body, self.n_body))
         self.decay = nn.Parameter(torch.eye(self.n_body))
         self.drive = nn.Parameter(torch.eye(n_control, self.n_body) + 0.1 * torch.randn(n_control, self.n_body))
+        self.force = nn.Parameter(torch.zeros(n_force, self.n_body))
         self.lag = muscle_lag(lag_s, n_animal)
         self.residual = StudentScale(residual_start)
 
@@ -170,9 +176,13 @@ class LinearBody(nn.Module):
         return torch.linalg.matrix_exp(self.bin_s * generator).T
 
     def at(self, animal: Int[Tensor, " trial"]) -> LinearTerms:
-        return LinearTerms(self.transition(), self.bin_s * self.drive * self.sd)
+        return LinearTerms(self.transition(), self.bin_s * self.drive * self.sd, self.bin_s * self.force * self.sd)
 
-    def predict(self, here: LinearTerms, body: Tensor, actuator: Tensor, force: Tensor | None) -> Tensor:
+    def force_effect(self, here: LinearTerms, force: Float[Tensor, "time trial n_force"]) -> Float[Tensor, "time trial n_residual"]:
+        """What a recorded force adds to the body in each bin, by a learned map."""
+        return force @ here.force
+
+    def predict(self, here: LinearTerms, body: Tensor, actuator: Tensor) -> Tensor:
         standard = (body - self.mean) / self.sd
         return self.mean + self.sd * (standard @ here.transition) + actuator @ here.drive
 

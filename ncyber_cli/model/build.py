@@ -69,7 +69,7 @@ def _body(spec: specs.NoBody | specs.PointMass | specs.LinearBody, layout: Layou
     if isinstance(spec, specs.PointMass):
         return PointMass(layout.n_position, n_animal, layout.bin_s, start, lag, spec.mass_kg)
     mean, sd = torch.tensor(layout.body_mean), torch.tensor(layout.body_sd)
-    return LinearBody(mean, sd, spec.controls, n_animal, layout.bin_s, start, lag)
+    return LinearBody(mean, sd, spec.controls, n_animal, layout.bin_s, start, lag, layout.n_force)
 
 
 def _objective(spec: specs.Model, layout: Layout, body: PointMass | LinearBody | None) -> Objective | None:

@@ -138,7 +138,7 @@ class _BodyLoop:
         self.terms = body.at(given.animal)
         self.recorded, self.known = given.body.unbind(0), given.body_known.unbind(0)
         self.noise = given.body_noise.unbind(0)
-        self.force = None if given.force is None else _between(given.force).unbind(0)
+        self.pushes = None if given.force is None else body.force_effect(self.terms, _between(given.force)).unbind(0)
         self.follow = None if body.lag is None else 1 - torch.exp(-self.model.bin_s / body.lag(given.animal))[:, None]
         self.body = self.recorded[0]
         self.believed = self.body
@@ -175,16 +175,17 @@ class _BodyLoop:
 
     def _move(self, t: int, body: Body, push: Tensor) -> None:
         """`push` is the actuator between the centres of the last bin and this one."""
-        force = None if self.force is None else self.force[t]
-        predicted = body.predict(self.terms, self.body, push, force)
+        commanded = body.predict(self.terms, self.body, push)
+        predicted = commanded if self.pushes is None else body.add_residual(commanded, self.pushes[t])
         own = body.add_residual(predicted, self.noise[t])
         self.body = torch.where(self.known[t], self.recorded[t], own)
         self.history["predicted_body"].append(predicted)
         self.history["body"].append(self.body)
         if not self.given.sensed:  # only its own commands tell the brain where the body is
-            self.believed = body.predict(self.terms, self.believed, push, None)
+            self.believed = body.predict(self.terms, self.believed, push)
         elif self.model.environment is not None:
-            self.line = self.model.environment.push(self.line, self.body, body.residual_of(self.body, predicted))
+            # An external force is a surprise to the animal, though it is recorded.
+            self.line = self.model.environment.push(self.line, self.body, body.residual_of(self.body, commanded))
 
     def outcome(self) -> dict[str, Tensor]:
         self.history["gate"].insert(0, self.history["gate"][0])

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 _LOG_TAU_PRIOR = (math.log(8.0), 0.2)  # a freely learned time constant turns the objective into a control
 _LOG_TAU_BETWEEN_JUMPS = math.log(400.0)  # where changes have a term of their own, the rest hardly drifts
+_ANNEAL = (0.1, 0.6)  # share of training over which `jump` goes from the first to the second
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,7 @@ class Objective(nn.Module):
         self.jump_probability = 1 - math.exp(-jump_rate_hz * bin_s)
         self.register_buffer("mean", mean)
         self.register_buffer("sd", sd)
-        self.log_tau_start = _LOG_TAU_BETWEEN_JUMPS if prior == "jump" else _LOG_TAU_PRIOR[0]
-        self.log_tau = nn.Parameter(torch.full_like(mean, self.log_tau_start), requires_grad=prior == "slow")
+        self.log_tau = nn.Parameter(torch.full_like(mean, _LOG_TAU_PRIOR[0]), requires_grad=prior == "slow")
 
     @property
     def size(self) -> int:
@@ -62,6 +62,16 @@ class Objective(nn.Module):
             return ObjectiveTransition(self.mean, stationary, torch.ones_like(self.sd), 1e-6 * stationary)
         decay = torch.exp(-self.bin_s * torch.exp(-self.log_tau))
         return ObjectiveTransition(self.mean, stationary, decay, (1 - decay.square()) * stationary)
+
+    def anneal(self, progress: float) -> None:
+        """Prior `jump`, in training: drift is cheap at first, so that changes are found, and dear in the end.
+
+        `progress` is the share of training that is done, 0 to 1.
+        """
+        if self.prior == "jump":
+            start, end = _ANNEAL
+            share = min(1.0, max(0.0, (progress - start) / (end - start)))
+            self.log_tau.data.fill_((1 - share) * _LOG_TAU_PRIOR[0] + share * _LOG_TAU_BETWEEN_JUMPS)
 
     def normalise(self, objective: Float[Tensor, "*batch n_objective"]) -> Float[Tensor, "*batch n_objective"]:
         return (objective - self.mean) / self.sd
@@ -79,5 +89,7 @@ class Objective(nn.Module):
         return torch.stack(path)
 
     def log_prior(self) -> Float[Tensor, ""]:
-        """log N(log tau; log 8 s, 0.2) up to a constant."""
-        return -0.5 * ((self.log_tau - self.log_tau_start) / _LOG_TAU_PRIOR[1]).square().sum()
+        """log N(log tau; log 8 s, 0.2) up to a constant; nothing where tau is not learned."""
+        if self.prior != "slow":
+            return self.log_tau.new_zeros(())
+        return -0.5 * ((self.log_tau - _LOG_TAU_PRIOR[0]) / _LOG_TAU_PRIOR[1]).square().sum()

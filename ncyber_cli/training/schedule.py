@@ -1,0 +1,51 @@
+"""How a fit changes as it goes: learning rate, weight of the KL, and the optimiser they drive."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from ncyber_cli.inference.elbo import NeuroModel
+from ncyber_cli.model.meta import Pooled
+from ncyber_cli.model.objective import Objective
+
+_WARM_UP = 0.05  # share of training until the full learning rate
+_LAST_RATE = 0.02  # of the learning rate, where the cosine ends
+_KL_RAMP = 0.1  # share of training until the full ELBO
+_FIRST_KL = 0.05
+_LOG_SCALE_SPEED = 5.0  # gains, lags, masses and variances are few, well determined and live on a log scale
+
+
+def make_optimizer(model: NeuroModel, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+    """AdamW with a faster group, not decayed, for quantities on a log scale."""
+    fast = [p for part in model.modules() if isinstance(part, Pooled) for p in part.parameters()]
+    fast += [model.loop.log_process_variance, model.loop.log_initial_variance]
+    fast = [p for p in fast if p.requires_grad]
+    known = {id(p) for p in fast}
+    rest = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
+    groups = [
+        {"params": rest, "speed": 1.0, "weight_decay": weight_decay},
+        {"params": fast, "speed": _LOG_SCALE_SPEED, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.99))
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float, progress: float) -> None:
+    """Linear warm-up, then a cosine; `progress` is the share of training that is done."""
+    cosine = _LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+    factor = min(1.0, (progress + 1e-3) / _WARM_UP) * cosine
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate * factor * group["speed"]
+
+
+def kl_weight(progress: float) -> float:
+    return min(1.0, _FIRST_KL + progress / _KL_RAMP)
+
+
+def anneal(model: nn.Module, progress: float) -> None:
+    """Let every part that changes its prior during training know how far it is."""
+    for part in model.modules():
+        if isinstance(part, Objective):
+            part.anneal(progress)
