@@ -1,0 +1,54 @@
+"""`ncyber fit`: recordings and a spec in, a trained model out."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Device(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+def fit(
+    spec: Annotated[Path, typer.Argument(help="The spec, a YAML file.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder of the run.", show_default=False)],
+    data: Annotated[
+        list[str] | None, typer.Argument(help="Recordings, in place of data.sessions.", show_default=False)
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="Set one key of the spec: key.path=value.", show_default=False)
+    ] = None,
+    device: Annotated[Device, typer.Option(help="auto: the GPU if there is one.")] = Device.auto,
+    seed: Annotated[int, typer.Option(min=0, help="Of the weights, the order of trials and the noise.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that exists.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read everything, say what would be trained, write nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no remarks.")] = False,
+) -> None:
+    """Train a model on recordings of one or several animals."""
+    from ncyber_cli.errors import UsageError
+    from ncyber_cli.pipeline.fit import FitRequest, run_fit
+
+    if resume and overwrite:
+        raise UsageError("--resume and --overwrite exclude each other", remedy="give one of them")
+    request = FitRequest(
+        spec=spec,
+        data=tuple(data or ()),
+        out=out,
+        overrides=tuple(overrides or ()),
+        device=device.value,
+        seed=seed,
+        resume=resume,
+        overwrite=overwrite,
+        dry_run=dry_run,
+        as_json=as_json,
+        quiet=quiet,
+    )
+    run_fit(request)

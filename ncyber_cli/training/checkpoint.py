@@ -1,0 +1,113 @@
+"""Checkpoints: plain tensors, numbers and text, written whole or not at all, read as data and never as code."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from ncyber_cli.atomic import atomic_path
+from ncyber_cli.errors import CheckpointError
+from ncyber_cli.inference.assemble import assemble
+from ncyber_cli.inference.elbo import NeuroModel
+from ncyber_cli.model.layout import Layout
+from ncyber_cli.outputs.disk_full import disk_full_explained
+from ncyber_cli.spec import Spec
+
+FORMAT, VERSION = "ncyber checkpoint", 1
+BEST, LAST = "best.pt", "last.pt"
+_FIT = "`ncyber fit SPEC DATA... --out RUN` writes one"
+_DAMAGED = "the file is damaged; use the run's other checkpoint (best.pt, last.pt) or fit again"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file of a run holds; `training` is the state of an unfinished fit (last.pt only)."""
+
+    spec: Spec
+    layout: Layout
+    model_state: dict[str, Tensor]
+    training: dict[str, Any] | None
+    path: Path
+
+
+def save(
+    path: Path,
+    *,
+    spec: Spec,
+    layout: Layout,
+    model_state: Mapping[str, Tensor],
+    training: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a checkpoint; a killed process leaves the file that was there before.
+
+    `training` may hold tensors, numbers, text, None, and lists and dicts of these. Raises ResourceError
+    if the disk is full.
+    """
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "spec": spec.model_dump_json(),
+        "layout": layout.to_plain(),
+        "model": dict(model_state),
+        "training": None if training is None else dict(training),
+    }
+    # A file object, not a path: torch's own writer forgets why a write failed.
+    with disk_full_explained(path), atomic_path(path) as partial, open(partial, "wb") as file:
+        torch.save(content, file)
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint onto the CPU; of a run's folder, best.pt.
+
+    Raises CheckpointError for a file that is missing, damaged, of another program or of a later version.
+    """
+    path = Path(path)
+    path = path / BEST if path.is_dir() else path
+    content = _read(path)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CheckpointError("is not a checkpoint of ncyber", where=str(path), remedy=_FIT)
+    version = content.get("version")
+    if isinstance(version, int) and version > VERSION:
+        what = f"was written by a later ncyber (checkpoint version {version}, this one reads up to {VERSION})"
+        raise CheckpointError(what, where=str(path), remedy="upgrade ncyber")
+    try:
+        spec = Spec.model_validate_json(content["spec"])
+        layout = Layout.from_plain(content["layout"])
+        return Checkpoint(spec, layout, content["model"], content["training"], path)
+    except (KeyError, TypeError, ValidationError) as error:
+        raise CheckpointError(f"cannot be understood ({_first_line(error)})", where=str(path), remedy=_DAMAGED) from error
+
+
+def restore(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> NeuroModel:
+    """The model of a checkpoint, ready to infer. Raises CheckpointError if the weights do not fit it."""
+    model = assemble(checkpoint.spec, checkpoint.layout, torch.Generator().manual_seed(0))
+    try:
+        model.load_state_dict(checkpoint.model_state)
+    except RuntimeError as error:
+        what = f"does not fit this version of the model ({_first_line(error)})"
+        remedy = "use the version of ncyber that summary.json names, or fit again"
+        raise CheckpointError(what, where=str(checkpoint.path), remedy=remedy) from error
+    return model.to(device).eval()
+
+
+def _read(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError("there is no such checkpoint", where=str(path), remedy=_FIT) from error
+    except OSError as error:
+        raise CheckpointError(error.strerror or "cannot be read", where=str(path), remedy=_FIT) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, pickle.UnpicklingError) as error:
+        raise CheckpointError("cannot be read as a checkpoint", where=str(path), remedy=_DAMAGED) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[1] if isinstance(error, RuntimeError) and len(lines) > 1 else lines[0]) if lines else type(error).__name__
