@@ -31,7 +31,9 @@ class Series(Part):
 
     source: Annotated[str, Field(min_length=1, description="NWB object name or path; HDF5 dataset path")]
     time: str | None = Field(None, description="HDF5 dataset with the time of each sample, in s")
-    rate_hz: Annotated[float, Field(gt=0)] | None = Field(None, description="samples per second, where no times are stored")
+    rate_hz: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="samples per second, where no times are stored"
+    )
     axes: list[Axis] | None = Field(None, description="HDF5 axis order; default [time, unit] or [time, feature]")
 
 
@@ -136,7 +138,9 @@ class Split(Part):
 class Data(Part):
     sessions: list[str] = Field(default_factory=list, description="files or globs, relative to the spec")
     bin_s: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
-    animal: str | None = Field(None, description="HDF5 dataset or attribute with the animal's name; default the file name")
+    animal: str | None = Field(
+        None, description="HDF5 dataset or attribute with the animal's name; default the file name"
+    )
     trials: Trials | None = None
     windows: Windows | None = None
     neural: Annotated[list[NeuralSource], Field(min_length=1)]
@@ -150,7 +154,7 @@ class Data(Part):
     def _consistent(self) -> Data:
         aligned = any(source.axes is not None and "trial" in source.axes for source in self.neural)
         if (self.trials is not None) + (self.windows is not None) + aligned != 1:
-            raise ValueError("write one of trials (an interval table), windows (continuous), or a source with a trial axis")
+            raise ValueError("write one of trials (a table), windows (continuous), or a source with a trial axis")
         if len({source.kind for source in self.neural}) > 1:
             raise ValueError("the neural sources of one run must be of one kind; fit each kind in a run of its own")
         return self
@@ -162,7 +166,9 @@ class Data(Part):
 class _Brain(Part):
     latents: int | dict[str, int] = Field(8, description="latents, in all or per area")
     objective_drive: bool = Field(True, description="the objective also drives the brain, so that planning can show it")
-    messages: Annotated[int, Field(ge=1, le=64)] = Field(2, description="width of the bottleneck from one area to another")
+    messages: Annotated[int, Field(ge=1, le=64)] = Field(
+        2, description="width of the bottleneck from one area to another"
+    )
 
     @model_validator(mode="after")
     def _positive(self) -> _Brain:
@@ -183,7 +189,9 @@ class LinearBrain(_Brain):
 
 class LowRankRNN(_Brain):
     kind: Literal["low_rank_rnn"]
-    hidden: Annotated[int, Field(ge=1, le=4096)] = Field(128, description="rate units; the rank is the number of latents")
+    hidden: Annotated[int, Field(ge=1, le=4096)] = Field(
+        128, description="rate units; the rank is the number of latents"
+    )
     time_constant_s: Seconds = 0.1
 
 
@@ -260,7 +268,9 @@ class Model(Part):
     objective: Objective | None = None
     body: Annotated[NoBody | PointMass | LinearBody, Field(discriminator="kind")] = NoBody()
     environment: Annotated[NoEnvironment | Feedback, Field(discriminator="kind")] = NoEnvironment()
-    emission: Emission | None = Field(None, description="default: spikes poisson, calcium and lfp gaussian, events zero_inflated_gamma")
+    emission: Emission | None = Field(
+        None, description="default: spikes poisson, calcium and lfp gaussian, events zero_inflated_gamma"
+    )
     animals: Animals = Animals()
 
     @model_validator(mode="after")
@@ -282,7 +292,9 @@ class Masking(Part):
 
     probability: Annotated[float, Field(ge=0, le=1)] = Field(0.5, description="share of trials with a span")
     span_bins: Annotated[tuple[int, int], Field(strict=False)] = (3, 15)
-    closed_loop: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="share of spans fed by the model's own body")
+    closed_loop: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="share of spans fed by the model's own body"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Masking:
@@ -297,7 +309,9 @@ class Inference(Part):
     hidden: Annotated[int, Field(ge=1, le=4096)] = 64
     masking: Masking = Masking()
     coordinated_dropout: Fraction = Field(0.3, description="share of input entries hidden from the encoder and scored")
-    samples: Annotated[int, Field(ge=1, le=10000)] = Field(32, description="posterior samples behind written means and sds")
+    samples: Annotated[int, Field(ge=1, le=10000)] = Field(
+        32, description="posterior samples behind written means and sds"
+    )
 
 
 class Training(Part):
@@ -305,8 +319,12 @@ class Training(Part):
     batch: Annotated[int, Field(ge=1)] = Field(64, description="trials per step, over all animals")
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-3
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-4
-    patience: Annotated[int, Field(ge=1)] = Field(40, description="epochs without a better validation ELBO before the early stop")
-    starts: Annotated[int, Field(ge=1, le=100)] = Field(1, description="independent starts, compared on the validation ELBO")
+    patience: Annotated[int, Field(ge=1)] = Field(
+        40, description="epochs without a better validation ELBO before the early stop"
+    )
+    starts: Annotated[int, Field(ge=1, le=100)] = Field(
+        1, description="independent starts, compared on the validation ELBO"
+    )
     dtype: Literal["float32", "float64"] = "float32"
 
 

@@ -94,7 +94,9 @@ class Cohort:
         return Batch(**tensors)
 
     @staticmethod
-    def _fill(wide: dict[str, NDArray[Any]], rows: NDArray[Any], session: Session, trials: NDArray[Any], n_time: int) -> None:
+    def _fill(
+        wide: dict[str, NDArray[Any]], rows: NDArray[Any], session: Session, trials: NDArray[Any], n_time: int
+    ) -> None:
         n_unit, n_bin = len(session.unit_id), min(n_time, session.mask.shape[1])
         mask = session.mask[trials, :n_bin]
         counts = session.observation[trials, :n_bin].astype(np.float32)
@@ -110,7 +112,9 @@ class Cohort:
         wide["force"][rows, :n_bin] = session.force[trials, :n_bin] * mask[:, :, None]
         wide["mask"][rows, :n_bin] = mask
 
-    def batches(self, picks: Picks, size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Picks, Batch]]:
+    def batches(
+        self, picks: Picks, size: int, generator: torch.Generator | None = None
+    ) -> Iterator[tuple[Picks, Batch]]:
         """Batches over `picks`, shuffled where a generator is given."""
         if generator is not None:
             picks = picks[torch.randperm(len(picks), generator=generator).numpy()]

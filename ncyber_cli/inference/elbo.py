@@ -59,7 +59,8 @@ def draw_noise(model: NeuroModel, n_time: int, n_trial: int, generator: torch.Ge
         return torch.randn(shape, generator=generator, device=like.device, dtype=like.dtype)
 
     student = normal(n_time, n_trial, n_residual)
-    chi_square = normal(3, n_time, n_trial, n_residual).square().sum(0)  # three degrees of freedom, as the body's residual
+    # Three degrees of freedom, as the body's residual.
+    chi_square = normal(3, n_time, n_trial, n_residual).square().sum(0)
     return Noise(
         normal(n_time, n_trial, n_latent),
         normal(n_time, n_trial, n_objective),
@@ -99,7 +100,12 @@ def sample_posterior(
 
 
 def given_of(
-    model: NeuroModel, batch: Batch, noise: Noise, objective: Tensor | None, actuator: Tensor | None, own_body: Tensor | None
+    model: NeuroModel,
+    batch: Batch,
+    noise: Noise,
+    objective: Tensor | None,
+    actuator: Tensor | None,
+    own_body: Tensor | None,
 ) -> Given:
     """The recorded side of a rollout; where the body is not recorded the model's own fills in."""
     loop = model.loop
@@ -114,7 +120,9 @@ def given_of(
     return Given(batch.animal, batch.input.transpose(0, 1), force, objective, actuator, body, known, body_noise)
 
 
-def _objective_posterior(objective: Objective, messages: Messages, noise: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+def _objective_posterior(
+    objective: Objective, messages: Messages, noise: Tensor, seen: Tensor
+) -> tuple[Tensor, Tensor]:
     """A path of the posterior chain and its KL per bin."""
     variance = chain_variance(objective.transition(), seen.shape[0])
     target = objective.mean + objective.sd * messages.objective
@@ -153,7 +161,9 @@ class ElboTerms:
         return self.neural + self.body - kl_weight * (self.kl_latent + self.kl_objective)
 
 
-def elbo_terms(model: NeuroModel, batch: Batch, posterior: Posterior, scored: Float[Tensor, "trial time unit"]) -> ElboTerms:
+def elbo_terms(
+    model: NeuroModel, batch: Batch, posterior: Posterior, scored: Float[Tensor, "trial time unit"]
+) -> ElboTerms:
     """Score one posterior sample; `scored` weighs each neural entry (zero where it is not to be scored)."""
     loop, trajectory = model.loop, posterior.trajectory
     latent = trajectory.latent.transpose(0, 1)
@@ -173,7 +183,8 @@ def elbo_terms(model: NeuroModel, batch: Batch, posterior: Posterior, scored: Fl
 
 def body_residuals(loop: ClosedLoop, batch: Batch, trajectory: Trajectory) -> tuple[Tensor, Tensor]:
     """Recorded minus predicted, one step ahead, (trial, time, n_residual), and where it counts (not in bin 0)."""
-    assert loop.body is not None and trajectory.predicted_body is not None
+    assert loop.body is not None
+    assert trajectory.predicted_body is not None
     residual = loop.body.residual_of(batch.body, trajectory.predicted_body.transpose(0, 1))
     recorded = recorded_residuals(batch.body_recorded, residual.shape[2])
     later = torch.arange(recorded.shape[1], device=recorded.device) > 0
@@ -185,7 +196,9 @@ def causal_targets(model: NeuroModel, posterior: Posterior) -> dict[str, Tensor]
     loop, trajectory = model.loop, posterior.trajectory
     targets = {"latents": trajectory.latent}
     if loop.objective is not None and loop.controller is not None:
-        assert posterior.objective is not None and trajectory.control is not None and trajectory.actuator is not None
+        assert posterior.objective is not None
+        assert trajectory.control is not None
+        assert trajectory.actuator is not None
         targets["objectives"] = loop.objective.normalise(posterior.objective)
         targets["controls"] = trajectory.control / loop.controller.control_scale
         targets["actuator"] = trajectory.actuator / loop.controller.control_scale
@@ -195,4 +208,3 @@ def causal_targets(model: NeuroModel, posterior: Posterior) -> dict[str, Tensor]
 def log_evidence_per_bin(terms: ElboTerms, batch: Batch) -> Tensor:
     """ELBO in nats per bin of the batch, the number that is compared between epochs and starts."""
     return terms.elbo().sum() / batch.mask.sum().clamp(min=1)
-

@@ -88,7 +88,9 @@ class Encoder(nn.Module):
         self.start_head = nn.Linear(width, 2 * n_control) if n_control else None
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
-        bias = dict(zip(("k", "gain", "o", "o_gain", "o_redraw"), self.head.bias.data.split(self.sizes), strict=True))
+        bias = dict(
+            zip(("k", "gain", "o", "o_gain", "o_redraw"), torch.split(self.head.bias.data, list(self.sizes)), strict=True)
+        )
         nn.init.constant_(bias["gain"], _FIRST_LOG_RATIO)
         nn.init.constant_(bias["o_gain"], _FIRST_OBJECTIVE_LOG_RATIO)
         nn.init.constant_(bias["o_redraw"], _FIRST_LOG_REDRAW)
@@ -135,7 +137,8 @@ class Encoder(nn.Module):
             turned = _turn(embedded, view.length)
             after, _ = self.backward_pass(turned)
             state = torch.cat([causal, _turn(after, view.length)], -1)
-        latent, log_ratio, objective, objective_log_ratio, redraw = self.head(state).transpose(0, 1).split(self.sizes, -1)
+        heads = self.head(state).transpose(0, 1).split(self.sizes, -1)
+        latent, log_ratio, objective, objective_log_ratio, redraw = heads
         objective_log_ratio = torch.cat([objective_log_ratio[:1] + self.first_bin, objective_log_ratio[1:]])
         nothing = state.new_zeros(len(state), 0)
         actuator, log_sd = (nothing, nothing) if self.start_head is None else self.start_head(state[:, 0]).chunk(2, -1)

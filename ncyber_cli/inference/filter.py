@@ -53,7 +53,10 @@ def full_correction(
 
 
 def correction_kl(
-    prior_mean: Float[Tensor, "time trial n"], correction: Correction, prior_variance: Tensor, constant: Float[Tensor, "time trial"]
+    prior_mean: Float[Tensor, "time trial n"],
+    correction: Correction,
+    prior_variance: Tensor,
+    constant: Float[Tensor, "time trial"],
 ) -> Float[Tensor, "time trial"]:
     """KL of each corrected bin from its prior, in nats, closed form given the sample at t-1."""
     shift = correct(prior_mean, correction.target, correction.gain, torch.zeros_like(prior_mean)) - prior_mean
@@ -81,7 +84,9 @@ def sample_objective(objective: Objective, correction: Correction) -> tuple[Tens
     return torch.stack(path), torch.stack(means)
 
 
-def jump_kl(objective: Objective, mean: Tensor, variance: Tensor, slow_mean: Tensor, slow_variance: Tensor) -> Float[Tensor, "time trial"]:
+def jump_kl(
+    objective: Objective, mean: Tensor, variance: Tensor, slow_mean: Tensor, slow_variance: Tensor
+) -> Float[Tensor, "time trial"]:
     """KL from N(mean, variance) to the `jump` prior, in nats, bounded from above in closed form.
 
     KL(q || sum_k w_k p_k) <= -log sum_k w_k exp(-KL(q || p_k)) (Hershey & Olsen 2007), so the ELBO stays

@@ -9,6 +9,7 @@ prior mean of 1e4 costs no digits. Equations: Sarkka & Svensson, Bayesian Filter
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -75,7 +76,7 @@ def kalman_filter(system: LinearGaussian, observation: Float[Tensor, "time unit"
         mean = mean + gain @ surprise
         shrink = torch.eye(len(mean), dtype=mean.dtype) - gain @ readout
         covariance = shrink @ covariance @ shrink.T + gain @ noise @ gain.T  # Joseph form stays positive
-        log_normaliser = factor.diagonal().log().sum() + 0.5 * len(surprise) * torch.log(torch.tensor(2 * torch.pi))
+        log_normaliser = factor.diagonal().log().sum() + 0.5 * len(surprise) * math.log(2 * math.pi)
         log_likelihood = log_likelihood - 0.5 * whitened.square().sum() - log_normaliser
         means.append(mean)
         covariances.append(covariance)

@@ -33,7 +33,9 @@ class StudentScale(nn.Module):
         self.register_buffer("scale", start.clone())
         self.register_buffer("floor", _SCALE_FLOOR * start)
 
-    def log_density(self, residual: Tensor, animal: Int[Tensor, " trial"], recorded: Tensor) -> Float[Tensor, "trial time"]:
+    def log_density(
+        self, residual: Tensor, animal: Int[Tensor, " trial"], recorded: Tensor
+    ) -> Float[Tensor, "trial time"]:
         """Student-t log density of (trial, time, feature) residuals, summed over recorded features."""
         nu, scale = _DEGREES_OF_FREEDOM, self.scale[animal][:, None]
         constant = math.lgamma((nu + 1) / 2) - math.lgamma(nu / 2) - 0.5 * math.log(nu * math.pi)
@@ -98,7 +100,15 @@ class PointMass(nn.Module):
     command is an acceleration (m/s^2) and the mass is only what a recorded force reveals.
     """
 
-    def __init__(self, n_axis: int, n_animal: int, bin_s: float, residual_start: Tensor, lag_s: float | None, mass_kg: float | None) -> None:
+    def __init__(
+        self,
+        n_axis: int,
+        n_animal: int,
+        bin_s: float,
+        residual_start: Tensor,
+        lag_s: float | None,
+        mass_kg: float | None,
+    ) -> None:
         super().__init__()
         self.n_axis, self.n_body, self.n_control, self.bin_s = n_axis, 2 * n_axis, n_axis, bin_s
         self.command_in_newtons = mass_kg is not None
@@ -117,7 +127,9 @@ class PointMass(nn.Module):
         position = torch.add(body[:, : self.n_axis], before + velocity, alpha=0.5 * self.bin_s)
         return torch.cat([position, velocity], -1)
 
-    def force_effect(self, here: PointMassTerms, force: Float[Tensor, "time trial n_force"]) -> Float[Tensor, "time trial n_residual"]:
+    def force_effect(
+        self, here: PointMassTerms, force: Float[Tensor, "time trial n_force"]
+    ) -> Float[Tensor, "time trial n_residual"]:
         """What a recorded force (N) adds to the velocity in each bin."""
         return self.bin_s * here.inverse_mass * force
 
@@ -157,7 +169,17 @@ class LinearBody(nn.Module):
     mean: Tensor
     sd: Tensor
 
-    def __init__(self, mean: Tensor, sd: Tensor, n_control: int, n_animal: int, bin_s: float, residual_start: Tensor, lag_s: float | None, n_force: int) -> None:
+    def __init__(
+        self,
+        mean: Tensor,
+        sd: Tensor,
+        n_control: int,
+        n_animal: int,
+        bin_s: float,
+        residual_start: Tensor,
+        lag_s: float | None,
+        n_force: int,
+    ) -> None:
         super().__init__()
         self.n_body, self.n_control, self.bin_s = len(mean), n_control, bin_s
         self.register_buffer("mean", mean)
@@ -173,12 +195,15 @@ class LinearBody(nn.Module):
         """A, acting on row vectors from the right."""
         decay = self.decay.tril()
         generator = self.rotation - self.rotation.T - decay @ decay.T
-        return torch.linalg.matrix_exp(self.bin_s * generator).T
+        transition: Tensor = torch.linalg.matrix_exp(self.bin_s * generator)
+        return transition.T
 
     def at(self, animal: Int[Tensor, " trial"]) -> LinearTerms:
         return LinearTerms(self.transition(), self.bin_s * self.drive * self.sd, self.bin_s * self.force * self.sd)
 
-    def force_effect(self, here: LinearTerms, force: Float[Tensor, "time trial n_force"]) -> Float[Tensor, "time trial n_residual"]:
+    def force_effect(
+        self, here: LinearTerms, force: Float[Tensor, "time trial n_force"]
+    ) -> Float[Tensor, "time trial n_residual"]:
         """What a recorded force adds to the body in each bin, by a learned map."""
         return force @ here.force
 
@@ -208,7 +233,8 @@ class LinearBody(nn.Module):
 
     def pseudo_inverse(self) -> Float[Tensor, "n_control n_body"]:
         """B+: what control moves the body along a wanted direction (row vectors, body units)."""
-        return torch.linalg.pinv(self.drive * self.sd).T
+        inverse: Tensor = torch.linalg.pinv(self.drive * self.sd)
+        return inverse.T
 
     def log_prior(self) -> Tensor:
         prior = -0.5 * (self.drive.square().sum() + self.rotation.square().sum())
@@ -231,6 +257,8 @@ def lag_log_prior(lag: Pooled) -> Float[Tensor, ""]:
     return lag.log_prior() - 0.5 * ((lag.log_shared - centre) / sd).square().sum()
 
 
-def recorded_residuals(recorded: Bool[Tensor, "trial time n_body"], n_residual: int) -> Bool[Tensor, "trial time n_residual"]:
+def recorded_residuals(
+    recorded: Bool[Tensor, "trial time n_body"], n_residual: int
+) -> Bool[Tensor, "trial time n_residual"]:
     """A residual is scored where its own features are recorded (they are the last of the body's)."""
     return recorded[:, :, recorded.shape[2] - n_residual :]

@@ -142,9 +142,11 @@ class Brain(nn.Module):
             delta_out=self.delta_out if shifted else None,
         )
 
-    def drive(self, given: Tensor, objective: Tensor | None, animal: Int[Tensor, " trial"]) -> Float[Tensor, "time trial hidden"]:
+    def drive(
+        self, given: Tensor, objective: Tensor | None, animal: Int[Tensor, " trial"]
+    ) -> Float[Tensor, "time trial hidden"]:
         """What does not depend on the state: inputs (time, trial, n_input), normalised objective, bias."""
-        total = self.bias
+        total: Tensor = self.bias
         if self.feedback is not None:
             total = total - (self.feedback_mean / self.feedback_sd) @ self.feedback
         if self.embedding.size:

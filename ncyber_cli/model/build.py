@@ -58,7 +58,8 @@ def _build(spec: specs.Model, layout: Layout) -> ClosedLoop:
     )
     if controller is not None:
         brain.standardise(controller.control_scale, torch.tensor(layout.body_mean), torch.tensor(layout.body_sd))
-    return ClosedLoop(brain, _emission(spec, layout, areas.size), controller, objective, body, environment, layout.bin_s)
+    emission = _emission(spec, layout, areas.size)
+    return ClosedLoop(brain, emission, controller, objective, body, environment, layout.bin_s)
 
 
 def _body(spec: specs.NoBody | specs.PointMass | specs.LinearBody, layout: Layout) -> PointMass | LinearBody | None:
@@ -78,7 +79,8 @@ def _objective(spec: specs.Model, layout: Layout, body: PointMass | LinearBody |
     chosen = spec.objective or specs.Objective()
     mean, sd = torch.tensor(layout.objective_mean), torch.tensor(layout.objective_sd)
     natural = len(mean) if body is not None else _LATENT_GOAL_DIMENSIONS
-    size = natural if chosen.dimensions is None or spec.controller.kind == "setpoint" and body is not None else chosen.dimensions
+    in_body_units = spec.controller.kind == "setpoint" and body is not None
+    size = natural if chosen.dimensions is None or in_body_units else chosen.dimensions
     if size != len(mean):  # an abstract objective has no units of its own
         mean, sd = torch.zeros(size), torch.ones(size)
     return Objective(chosen.prior, mean, sd, layout.bin_s, chosen.jump_rate_hz)

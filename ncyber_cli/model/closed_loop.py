@@ -77,9 +77,9 @@ class ClosedLoop(nn.Module):
         self.log_initial_variance = nn.Parameter(torch.zeros(n))
         self.log_process_variance = nn.Parameter(torch.full((n,), -3.0))
         # Without a body the goal lives in a learned readout of the brain.
-        self.latent_position = (
-            nn.Linear(n, objective.size, bias=False) if body is None and controller is not None and objective is not None else None
-        )
+        self.latent_position = None
+        if body is None and controller is not None and objective is not None:
+            self.latent_position = nn.Linear(n, objective.size, bias=False)
 
     def latent_variance(self, n_time: int) -> Float[Tensor, "time 1 n_latent"]:
         """Prior variance of x_1, then of each step."""
@@ -122,7 +122,9 @@ class _BodyLoop:
     """State and history of controller, muscle, body and environment while the recursion runs."""
 
     def __init__(self, model: ClosedLoop, given: Given) -> None:
-        assert model.controller is not None and given.objective is not None and given.actuator is not None
+        assert model.controller is not None
+        assert given.objective is not None
+        assert given.actuator is not None
         self.model, self.given, self.controller = model, given, model.controller
         self.here = model.controller.at(given.animal)
         self.goal = given.objective.unbind(0)
@@ -134,7 +136,9 @@ class _BodyLoop:
 
     def _start_body(self, body: Body) -> None:
         given = self.given
-        assert given.body is not None and given.body_known is not None and given.body_noise is not None
+        assert given.body is not None
+        assert given.body_known is not None
+        assert given.body_noise is not None
         self.terms = body.at(given.animal)
         self.recorded, self.known = given.body.unbind(0), given.body_known.unbind(0)
         self.noise = given.body_noise.unbind(0)

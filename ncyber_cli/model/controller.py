@@ -6,11 +6,11 @@ once; `command(...)` is the law itself, called in every bin.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from collections.abc import Callable
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -26,7 +26,9 @@ class Controller(Protocol):
 
     def at(self, animal: Int[Tensor, " trial"]) -> Any: ...
 
-    def command(self, here: Any, latent: Tensor, objective: Tensor, position: Tensor, velocity: Tensor) -> tuple[Tensor, Tensor]:
+    def command(
+        self, here: Any, latent: Tensor, objective: Tensor, position: Tensor, velocity: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """The command (trial, n_control) and the gate (trial, 1)."""
         ...
 

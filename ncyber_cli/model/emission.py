@@ -32,7 +32,9 @@ class Emission(nn.Module):
         self.readout = nn.Parameter(0.1 * torch.randn(n_session, n_unit, n_latent) / math.sqrt(n_latent))
         self.offset = nn.Parameter(torch.zeros(n_session, n_unit))
 
-    def predictor(self, latent: Float[Tensor, "trial time n_latent"], session: Int[Tensor, " trial"]) -> Float[Tensor, "trial time unit"]:
+    def predictor(
+        self, latent: Float[Tensor, "trial time n_latent"], session: Int[Tensor, " trial"]
+    ) -> Float[Tensor, "trial time unit"]:
         """eta = C x + d."""
         readout = (self.readout * self.latent_mask)[session]
         return torch.baddbmm(self.offset[session][:, None], latent, readout.transpose(1, 2))
@@ -41,7 +43,9 @@ class Emission(nn.Module):
         """Expected observation per bin."""
         return predictor
 
-    def log_density(self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor) -> Float[Tensor, "trial time unit"]:
+    def log_density(
+        self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor
+    ) -> Float[Tensor, "trial time unit"]:
         raise TypeError(f"{type(self).__name__} has no likelihood of its own")
 
     def update_variance(self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor) -> None:

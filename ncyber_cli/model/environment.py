@@ -34,7 +34,8 @@ class DelayLine(nn.Module):
         self.log_delay_start = math.log(max(delay_s, 1e-6))
 
     def delay_bins(self, animal: Int[Tensor, " trial"]) -> Float[Tensor, " trial"]:
-        return (self.delay(animal) / self.bin_s).clamp(max=self.n_bin - 1)
+        delay: Tensor = self.delay(animal) / self.bin_s
+        return delay.clamp(max=self.n_bin - 1)
 
     def at(self, animal: Int[Tensor, " trial"], echoes: Float[Tensor, "bin n_residual n_body"]) -> Tensor:
         """Weights (trial, bin * (n_body + n_residual), 2 n_body) from the line to (feedback, what is not yet known)."""

@@ -76,7 +76,9 @@ class Objective(nn.Module):
     def normalise(self, objective: Float[Tensor, "*batch n_objective"]) -> Float[Tensor, "*batch n_objective"]:
         return (objective - self.mean) / self.sd
 
-    def sample(self, standard_noise: Float[Tensor, "time trial n_objective"], jump_uniform: Float[Tensor, "time trial"]) -> Tensor:
+    def sample(
+        self, standard_noise: Float[Tensor, "time trial n_objective"], jump_uniform: Float[Tensor, "time trial"]
+    ) -> Tensor:
         """Paths from the prior, (time, trial, n_objective)."""
         step = self.transition()
         path = [self.mean + self.sd * standard_noise[0]]

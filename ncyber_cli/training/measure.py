@@ -52,6 +52,16 @@ def _training_body(session: Session) -> NDArray[np.float64]:
     return np.where(session.mask[chosen][:, :, None], session.body[chosen], np.nan).astype(np.float64)
 
 
+def _per_animal(cohort: Cohort, values: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    """Rows (trial and time flattened, feature) of each animal, from (trial, time, feature) of each session."""
+    return [
+        np.concatenate(
+            [v.reshape(-1, v.shape[2]) for v, a in zip(values, cohort.animal_of, strict=True) if a == animal]
+        )
+        for animal in range(len(cohort.animals))
+    ]
+
+
 def _body_scales(spec: Spec, cohort: Cohort) -> dict[str, object]:
     """Means, ranges, residuals and accelerations of the recorded body."""
     first = cohort.sessions[0]
@@ -64,16 +74,11 @@ def _body_scales(spec: Spec, cohort: Cohort) -> dict[str, object]:
     low, high = np.nanpercentile(pooled[:, goal], [1, 99], axis=0)
     moved = slice(n_position, None) if point_mass else slice(None)
     steps = [np.diff(body[:, :, moved], axis=1) for body in bodies]
-    residual = [
-        np.sqrt(np.nanmean(np.concatenate([s.reshape(-1, s.shape[2]) for s, a in zip(steps, cohort.animal_of, strict=True) if a == animal]) ** 2, axis=0))
-        for animal in range(len(cohort.animals))
-    ]  # fmt: skip
-    starts = [
-        np.nanmean(np.concatenate([b[:, 0] for b, a in zip(bodies, cohort.animal_of, strict=True) if a == animal]), axis=0)
-        for animal in range(len(cohort.animals))
-    ]
+    residual = [np.sqrt(np.nanmean(step**2, axis=0)) for step in _per_animal(cohort, steps)]
+    starts = [np.nanmean(start, axis=0) for start in _per_animal(cohort, [body[:, :1] for body in bodies])]
     scale = np.ones(sd[moved].shape) if point_mass else sd
-    rates = np.concatenate([np.abs(b[:, 2 * _SPAN :, moved] - b[:, : -2 * _SPAN, moved]).reshape(-1, len(scale)) for b in bodies]) / scale
+    changes = [np.abs(body[:, 2 * _SPAN :, moved] - body[:, : -2 * _SPAN, moved]) for body in bodies]
+    rates = np.concatenate([change.reshape(-1, len(scale)) for change in changes]) / scale
     fast = np.nanpercentile(rates, 99) / (2 * _SPAN * first.bin_s)
     return {
         "body_names": first.body_names,

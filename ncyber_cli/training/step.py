@@ -9,7 +9,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ncyber_cli.data.batches import Batch
-from ncyber_cli.inference.elbo import ElboTerms, NeuroModel, Noise, Posterior, body_residuals, elbo_terms, sample_posterior
+from ncyber_cli.inference.elbo import (
+    ElboTerms,
+    NeuroModel,
+    Noise,
+    Posterior,
+    body_residuals,
+    elbo_terms,
+    sample_posterior,
+)
 from ncyber_cli.training.blinding import Blinding
 
 _LARGEST_GRADIENT = 1.0  # norm, of a loss in nats per bin

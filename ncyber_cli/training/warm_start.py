@@ -105,7 +105,10 @@ def _activity(session: Session, is_count: bool) -> Activity:
 
 
 def _scores(activity: Activity, unit_areas: NDArray[np.int64], n_latent: tuple[int, ...]) -> Array:
-    """Leading principal components of each area, unit variance, (trial, time, latent); areas short of units get noiseless zeros."""
+    """Leading principal components of each area, unit variance, (trial, time, latent).
+
+    Latents beyond an area's number of units are zeros.
+    """
     rows = activity.smooth[activity.inside]
     columns = []
     for area, wanted in enumerate(n_latent):
@@ -125,13 +128,13 @@ def _scores(activity: Activity, unit_areas: NDArray[np.int64], n_latent: tuple[i
 
 
 def _signature(session: Session, activity: Activity, scores: Array) -> Array:
-    """What identifies a latent across sessions: its average over trials, and its covariance with behaviour and inputs."""
+    """What identifies a latent across sessions: its average over trials, its covariance with behaviour and inputs."""
     count = activity.inside.sum(axis=0)[:, None]
     profile = scores.sum(axis=0) / np.maximum(count, 1)
     trials = np.flatnonzero(session.split == TRAIN)
     trials = trials[:: max(1, -(-len(trials) // len(scores)))]
-    seen = np.concatenate([session.body[trials], session.input[trials], session.force[trials]], axis=2).astype(np.float64)
-    rows = np.nan_to_num(seen[activity.inside])
+    seen = np.concatenate([session.body[trials], session.input[trials], session.force[trials]], axis=2)
+    rows = np.nan_to_num(seen[activity.inside].astype(np.float64))
     standard = (rows - rows.mean(axis=0)) / np.maximum(rows.std(axis=0), 1e-9)
     shared = standard.T @ scores[activity.inside] / len(rows)
     return np.concatenate([profile / np.sqrt(len(profile)), shared])
