@@ -88,9 +88,8 @@ class Encoder(nn.Module):
         self.start_head = nn.Linear(width, 2 * n_control) if n_control else None
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
-        bias = dict(
-            zip(("k", "gain", "o", "o_gain", "o_redraw"), torch.split(self.head.bias.data, list(self.sizes)), strict=True)
-        )
+        parts = torch.split(self.head.bias.data, list(self.sizes))
+        bias = dict(zip(("k", "gain", "o", "o_gain", "o_redraw"), parts, strict=True))
         nn.init.constant_(bias["gain"], _FIRST_LOG_RATIO)
         nn.init.constant_(bias["o_gain"], _FIRST_OBJECTIVE_LOG_RATIO)
         nn.init.constant_(bias["o_redraw"], _FIRST_LOG_REDRAW)
