@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -59,6 +59,7 @@ class StudentScale(nn.Module):
         return self.scale[animal] * standard_noise / gamma.sqrt()
 
 
+@runtime_checkable
 class Body(Protocol):
     n_body: int
     n_control: int

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -20,6 +20,7 @@ _STIFFNESS, _DAMPING = 60.0, 14.0  # 1/s^2 and 1/s: a reach of half a second, sl
 _GATE_STRETCH = 0.05  # the stretched sigmoid reaches 0 and 1, so that the gate cannot trade with the gains
 
 
+@runtime_checkable
 class Controller(Protocol):
     n_control: int
     control_scale: Tensor
