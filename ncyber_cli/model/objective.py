@@ -73,6 +73,10 @@ class Objective(nn.Module):
             share = min(1.0, max(0.0, (progress - start) / (end - start)))
             self.log_tau.data.fill_((1 - share) * _LOG_TAU_PRIOR[0] + share * _LOG_TAU_BETWEEN_JUMPS)
 
+    def settled(self, progress: float) -> bool:
+        """Whether the prior has the form it keeps, so that ELBOs from here on can be compared."""
+        return self.prior != "jump" or progress >= _ANNEAL[1]
+
     def normalise(self, objective: Float[Tensor, "*batch n_objective"]) -> Float[Tensor, "*batch n_objective"]:
         return (objective - self.mean) / self.sd
 

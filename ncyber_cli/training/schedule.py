@@ -49,3 +49,9 @@ def anneal(model: nn.Module, progress: float) -> None:
     for part in model.modules():
         if isinstance(part, Objective):
             part.anneal(progress)
+
+
+def settled(model: nn.Module, progress: float) -> bool:
+    """Whether what is maximised no longer changes: the full KL, and every prior in its final form."""
+    parts = [part for part in model.modules() if isinstance(part, Objective)]
+    return kl_weight(progress) >= 1 and all(part.settled(progress) for part in parts)
