@@ -100,7 +100,7 @@ def make_session(
     length[0] = bins
     mask = np.arange(bins) < length[:, None]
     observation[~mask] = 0
-    velocity = 0.1 * latent
+    velocity = 0.5 * latent
     position = BIN_S * np.cumsum(velocity, axis=1)
     body = np.concatenate([position, velocity], axis=2).astype(np.float32)
     body[1, 5:7] = np.nan
