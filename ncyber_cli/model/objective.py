@@ -81,17 +81,21 @@ class Objective(nn.Module):
         return (objective - self.mean) / self.sd
 
     def sample(
-        self, standard_noise: Float[Tensor, "time trial n_objective"], jump_uniform: Float[Tensor, "time trial"]
+        self,
+        standard_noise: Float[Tensor, "time trial n_objective"],
+        jump_uniform: Float[Tensor, "time trial"],
+        held: Float[Tensor, "time trial n_objective"] | None = None,
     ) -> Tensor:
-        """Paths from the prior, (time, trial, n_objective)."""
+        """Paths from the prior, (time, trial, n_objective), that take the value of `held` where it is not NaN."""
         step = self.transition()
-        path = [self.mean + self.sd * standard_noise[0]]
-        for noise, uniform in zip(standard_noise[1:], jump_uniform[1:], strict=True):
+        held = torch.full_like(standard_noise, torch.nan) if held is None else held
+        path = [torch.where(held[0].isnan(), self.mean + self.sd * standard_noise[0], held[0])]
+        for noise, uniform, value in zip(standard_noise[1:], jump_uniform[1:], held[1:], strict=True):
             slow = step.mean + step.decay * (path[-1] - step.mean) + step.variance.sqrt() * noise
             if self.prior == "jump":
                 redraw = self.mean + self.sd * noise
                 slow = torch.where((uniform < self.jump_probability)[:, None], redraw, slow)
-            path.append(slow)
+            path.append(torch.where(value.isnan(), slow, value))
         return torch.stack(path)
 
     def log_prior(self) -> Float[Tensor, ""]:

@@ -1,0 +1,178 @@
+"""What a model makes of recorded trials: means and standard deviations of everything it infers.
+
+`posterior_moments` samples the filter posterior, and forecasts where the encoder is stopped early;
+`causal_moments` asks the causal head, whose bin t knows nothing recorded after t.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from ncyber_cli.data.batches import Batch
+from ncyber_cli.inference.elbo import NeuroModel, Posterior, sample_posterior
+from ncyber_cli.inference.encoder import View
+from ncyber_cli.inference.trial_noise import TrialKey, trial_noise
+from ncyber_cli.model.emission import Emission, Gaussian
+from ncyber_cli.spec import Inference
+
+Sources = Literal["both", "neural", "behavior"]
+_NODES = 16  # of Gauss-Hermite; exact to 1e-8 for log-linear rates whose log has an sd up to 2
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and standard deviation; NaN where there is none (the sd of a single sample, a body never recorded)."""
+
+    mean: Float[Tensor, "trial time feature"]
+    sd: Float[Tensor, "trial time feature"]
+
+
+@torch.no_grad()
+def posterior_moments(
+    model: NeuroModel,
+    batch: Batch,
+    inference: Inference,
+    keys: Sequence[TrialKey],
+    *,
+    samples: int,
+    seed: int,
+    sources: Sources = "both",
+    seen_bins: int | None = None,
+) -> dict[str, Moments]:
+    """Moments over posterior samples of every group that the model has (see results_layout.GROUPS).
+
+    `sources` narrows what the run's encoder is shown (`inference.inputs`). With `seen_bins` it sees so many bins
+    of each trial, and the rest is the model's own rollout under the given inputs, its own body fed back. The body
+    is the recorded one (sd 0), and the model's own where none is recorded or seen. `keys` name the trials of
+    `batch`; with `seed` they fix the noise. Memory does not grow with `samples`.
+    """
+    shown = restrict(batch, sources)
+    n_time = batch.mask.shape[1]
+    seen = None if seen_bins is None else torch.arange(n_time, device=batch.mask.device) < seen_bins
+    view = view_of(model, shown, inference, sources, seen_bins)
+    own_body = None if seen is None else ~seen.expand_as(batch.mask)
+    running: dict[str, _RunningMoments] = {}
+    for sample in range(samples):
+        noise = trial_noise(model, keys, n_time, seed, sample)
+        drawn = sample_posterior(model, shown, view, noise, own_body=own_body)
+        for name, values in sample_groups(model, shown, drawn, seen).items():
+            running.setdefault(name, _RunningMoments(values)).add(values)
+    return {name: moments.finish() for name, moments in running.items()}
+
+
+@torch.no_grad()
+def causal_moments(
+    model: NeuroModel, batch: Batch, inference: Inference, *, sources: Sources = "both"
+) -> dict[str, Moments]:
+    """Filtering moments from the causal head: nothing recorded after a bin enters it.
+
+    The body is the recorded one, NaN where it is not recorded.
+    """
+    shown = restrict(batch, sources)
+    state = model.encoder(view_of(model, shown, inference, sources)).causal_state
+    found = {name: Moments(mean, log_sd.exp()) for name, (mean, log_sd) in model.causal(state).items()}
+    loop = model.loop
+    moments = {"latents": found["latents"]}
+    if loop.objective is not None and loop.controller is not None:
+        objectives, scale = found["objectives"], loop.controller.control_scale
+        moments["objectives"] = Moments(
+            loop.objective.mean + loop.objective.sd * objectives.mean, loop.objective.sd * objectives.sd
+        )
+        for name in ("controls", "actuator"):
+            moments[name] = Moments(scale * found[name].mean, scale * found[name].sd)
+    moments["rates"] = rate_moments(loop.emission, found["latents"], batch.session)
+    if loop.body is not None:
+        missing = torch.where(shown.body_recorded, 0.0, torch.nan).to(shown.body.dtype)
+        moments["body"] = Moments(shown.body + missing, missing)
+    return moments
+
+
+def restrict(batch: Batch, sources: Sources) -> Batch:
+    """The batch without what may not be seen: from neurons alone, the recorded body is not fed back either."""
+    if sources == "neural":
+        nothing = torch.zeros_like(batch.body_recorded)
+        return replace(batch, body=torch.zeros_like(batch.body), body_recorded=nothing)
+    if sources == "behavior":
+        nothing = torch.zeros_like(batch.observed)
+        return replace(batch, observation=torch.zeros_like(batch.observation), observed=nothing)
+    return batch
+
+
+def view_of(
+    model: NeuroModel, batch: Batch, inference: Inference, sources: Sources, seen_bins: int | None = None
+) -> View:
+    """What the encoder is shown of the first `seen_bins` bins of each trial (default all)."""
+    always = torch.ones_like(batch.session, dtype=torch.bool)
+    length = None if seen_bins is None else batch.mask.sum(1).clamp(max=seen_bins)
+    return model.encoder.view(
+        batch,
+        show_neural=always & ("neural" in inference.inputs and sources != "behavior"),
+        show_body=always & ("behavior" in inference.inputs and sources != "neural"),
+        length=length,
+    )
+
+
+def sample_groups(
+    model: NeuroModel, batch: Batch, posterior: Posterior, seen: Bool[Tensor, " time"] | None = None
+) -> dict[str, Float[Tensor, "trial time feature"]]:
+    """One posterior sample as the groups of a results file; `seen` False are forecast bins."""
+    trajectory = posterior.trajectory
+    groups = {
+        "latents": trajectory.latent,
+        "controls": trajectory.control,
+        "actuator": trajectory.actuator,
+        "objectives": posterior.objective,
+        "body": trajectory.body,
+    }
+    found = {name: values.transpose(0, 1) for name, values in groups.items() if values is not None}
+    emission = model.loop.emission
+    predictor = emission.predictor(found["latents"], batch.session)
+    found["rates"] = emission.rate(predictor, batch.session)
+    if seen is not None and isinstance(emission, Gaussian):
+        # A forecast begins where the unit's own slow noise was last seen.
+        known = batch.observed & batch.encodable[:, None] & seen[:, None]
+        private, _ = emission.private(batch.observation, known, predictor, batch.session)
+        found["rates"] = found["rates"] + torch.where(seen[:, None], 0.0, private)
+    return found
+
+
+def rate_moments(emission: Emission, latents: Moments, session: Int[Tensor, " trial"]) -> Moments:
+    """Rates under independent Gaussian latents, by quadrature over each unit's predictor.
+
+    Of log-linear units this is exp(mean + variance / 2), of linear ones C x + d.
+    """
+    readout = (emission.readout * emission.latent_mask)[session]
+    centre = emission.predictor(latents.mean, session)
+    spread = torch.bmm(latents.sd.square(), readout.square().transpose(1, 2)).sqrt()
+    mean, square = torch.zeros_like(centre), torch.zeros_like(centre)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
+    for node, weight in zip(nodes.tolist(), (weights / weights.sum()).tolist(), strict=True):
+        rate = emission.rate(centre + node * spread, session)
+        mean += weight * rate
+        square += weight * rate.square()
+    return Moments(mean, (square - mean.square()).clamp(min=0).sqrt())
+
+
+class _RunningMoments:
+    """Mean and sd of a stream of equally shaped tensors (Welford 1962)."""
+
+    def __init__(self, like: Tensor) -> None:
+        self.count, self.mean, self.squares = 0, torch.zeros_like(like), torch.zeros_like(like)
+
+    def add(self, values: Tensor) -> None:
+        self.count += 1
+        before = values - self.mean
+        self.mean += before / self.count
+        self.squares += before * (values - self.mean)
+
+    def finish(self) -> Moments:
+        if self.count < 2:
+            return Moments(self.mean, torch.full_like(self.mean, torch.nan))
+        return Moments(self.mean, (self.squares / (self.count - 1)).sqrt())

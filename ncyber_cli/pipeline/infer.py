@@ -1,0 +1,211 @@
+"""`ncyber infer`: recordings through a finished run into a results file, a few trials at a time."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ncyber_cli.data.recording import SPLIT_NAMES, TEST, TRAIN, Session
+from ncyber_cli.errors import NumericalError, UsageError
+from ncyber_cli.inference.posterior import Moments, Sources, causal_moments, posterior_moments
+from ncyber_cli.model.emission import NegativeBinomial, Poisson
+from ncyber_cli.outputs.provenance import record_provenance
+from ncyber_cli.outputs.results_hdf5 import ResultsWriter
+from ncyber_cli.pipeline.open_run import OpenRun, TrialBatch, header_of, open_run, trial_batches
+from ncyber_cli.pipeline.score import BitsTally
+from ncyber_cli.pipeline.sessions import sessions_of_run
+from ncyber_cli.reporting import Progress, table
+from ncyber_cli.spec_file import resolve_sessions, spec_text
+
+_COLUMNS = ["animal", "session", *SPLIT_NAMES, "units", "held_out", "co_bps", "co_bps_null"]
+
+
+@dataclass(frozen=True)
+class InferOptions:
+    """What can be asked of `infer` besides the run and the recordings."""
+
+    causal: bool = False
+    samples: int | None = None  # None: the spec's
+    sources: Sources = "both"
+    until_s: float | None = None  # the encoder sees each trial's first so many seconds
+    nwb: Path | None = None
+    checkpoint: Literal["best", "last"] = "best"
+    batch: int = 64
+    seed: int = 0
+    device: str = "auto"
+    overwrite: bool = False
+
+
+def infer_run(run: Path, data: Sequence[str], out: Path, options: InferOptions, *, as_json: bool = False) -> None:
+    """Write the results file (and NWB files) and print what was inferred.
+
+    Raises UsageError for options that exclude each other or that the run was not trained for, CheckpointError,
+    DataError and ResourceError for what cannot be read or written, NumericalError for results that are not finite.
+    """
+    _check_options(out, options)
+    opened = open_run(run, options.checkpoint, options.device)
+    _check_sources(opened, options.sources)
+    sessions = sessions_of_run(opened.layout, opened.spec, resolve_sessions(opened.spec, Path(run), data))
+    seen_bins = None if options.until_s is None else _seen_bins(options.until_s, sessions)
+    provenance = record_provenance(
+        ["ncyber", *sys.argv[1:]],
+        seed=options.seed,
+        spec=spec_text(opened.spec),
+        input_sha256={str(session.path): session.sha256 for session in sessions},
+    )
+    settings = _settings(opened, options)
+    rows, progress = [], Progress()
+    with ResultsWriter(out, {**provenance.attributes(), **settings}, overwrite=options.overwrite) as writer:
+        for session in sessions:
+            rows.append(_infer_session(opened, session, writer, options, seen_bins))
+            progress.say(f"inferred {session.animal} {session.session}: {len(session.trial_id)} trials")
+    written = [out, *_write_nwb(out, options)]
+    _print(rows, written, forecast=seen_bins is not None, as_json=as_json)
+
+
+def _check_options(out: Path, options: InferOptions) -> None:
+    if options.causal and options.until_s is not None:
+        remedy = "leave one out: causal output is a forecast of nothing"
+        raise UsageError("--causal and --until-s exclude each other", remedy=remedy)
+    if options.causal and options.samples is not None:
+        raise UsageError("--causal draws no samples", where="--samples", remedy="leave --samples out")
+    if Path(out).exists() and not options.overwrite:
+        raise UsageError("exists already", where=str(out), remedy="choose another --out, or write --overwrite")
+
+
+def _check_sources(run: OpenRun, sources: Sources) -> None:
+    trained = run.spec.inference.inputs
+    if sources != "both" and sources not in trained:
+        raise UsageError(
+            f"this run's encoder never saw {sources}",
+            where=f"--from {sources}",
+            remedy=f"fit with inference.inputs: [{', '.join([*trained, sources])}]",
+        )
+
+
+def _seen_bins(until_s: float, sessions: Sequence[Session]) -> int:
+    """The bins that end by `until_s` from a trial's first bin on."""
+    bin_s, longest = sessions[0].bin_s, max(session.mask.shape[1] for session in sessions)
+    seen = int(np.floor(until_s / bin_s + 1e-6))
+    if not 1 <= seen < longest:
+        raise UsageError(
+            f"a forecast from {until_s:g} s on needs trials that begin before and end after it",
+            where="--until-s",
+            remedy=f"trials have up to {longest * bin_s:g} s, bins {bin_s:g} s",
+        )
+    return seen
+
+
+def _settings(run: OpenRun, options: InferOptions) -> dict[str, str | int | float]:
+    settings: dict[str, str | int | float] = {"run": str(run.path), "from": options.sources, "causal": options.causal}
+    if not options.causal:
+        settings["samples"] = options.samples or run.spec.inference.samples
+    if options.until_s is not None:
+        settings["until_s"] = options.until_s
+    return settings
+
+
+def _infer_session(
+    run: OpenRun, session: Session, writer: ResultsWriter, options: InferOptions, seen_bins: int | None
+) -> dict[str, Any]:
+    """Write every trial of a session; its row of the table."""
+    writer.add_session(header_of(run, session))
+    scores = _Scores(session, seen_bins) if isinstance(run.model.loop.emission, Poisson | NegativeBinomial) else None
+    for some in trial_batches(run, session, np.arange(len(session.trial_id)), options.batch):
+        moments = _moments(run, some, options, seen_bins)
+        _check_finite(moments["latents"].mean, some)
+        for group, found in moments.items():
+            n_feature = len(session.unit_id) if group == "rates" else found.mean.shape[2]
+            mean, sd = (_to_session(values[..., :n_feature], session) for values in (found.mean, found.sd))
+            writer.write(session.animal, session.session, some.trials, group, mean, sd)
+            if scores is not None and group == "rates":
+                scores.add(some.trials, mean)
+    splits = {name: int((session.split == part).sum()) for part, name in enumerate(SPLIT_NAMES)}
+    row = {"animal": session.animal, "session": session.session, **splits, "units": len(session.unit_id)}
+    return row | {"held_out": int(session.held_out.sum())} | ({} if scores is None else scores.row())
+
+
+def _moments(run: OpenRun, some: TrialBatch, options: InferOptions, seen_bins: int | None) -> dict[str, Moments]:
+    inference = run.spec.inference
+    if options.causal:
+        return causal_moments(run.model, some.batch, inference, sources=options.sources)
+    return posterior_moments(
+        run.model,
+        some.batch,
+        inference,
+        some.keys,
+        samples=options.samples or inference.samples,
+        seed=options.seed,
+        sources=options.sources,
+        seen_bins=seen_bins,
+    )
+
+
+def _check_finite(latents: torch.Tensor, some: TrialBatch) -> None:
+    bad = ~torch.isfinite(latents).all(2) & some.batch.mask
+    if bad.any():
+        trial, first = (int(index) for index in bad.nonzero()[0])
+        key = some.keys[trial]
+        raise NumericalError(
+            f"latents are not finite from bin {first} on",
+            where=f"{key.animal} {key.session}, trial {key.trial}",
+            remedy="look at what was recorded there, or fit with a lower training.learning_rate",
+        )
+
+
+def _to_session(values: torch.Tensor, session: Session) -> NDArray[np.float32]:
+    """(trial, time, feature) in the session's number of bins: a batch ends with its longest trial."""
+    found = values.to(torch.float32).cpu().numpy()
+    wide = np.full((len(found), session.mask.shape[1], found.shape[2]), np.nan, np.float32)
+    wide[:, : found.shape[1]] = found
+    return wide
+
+
+class _Scores:
+    """Bits per spike of a session's test trials, and the training trials' mean counts as a null."""
+
+    def __init__(self, session: Session, seen_bins: int | None) -> None:
+        n_unit = len(session.unit_id)
+        self.session, self.seen_bins = session, seen_bins
+        self.seen, self.forecast, self.training = BitsTally(n_unit), BitsTally(n_unit), BitsTally(n_unit)
+
+    def add(self, trials: NDArray[np.int64], rates: NDArray[np.float32]) -> None:
+        session = self.session
+        counts, mask = session.observation[trials].astype(np.float32), session.mask[trials]
+        early = np.arange(mask.shape[1]) < (mask.shape[1] if self.seen_bins is None else self.seen_bins)
+        split = session.split[trials, None]
+        self.seen.add(counts, rates, mask & early & (split == TEST))
+        self.forecast.add(counts, rates, mask & ~early & (split == TEST))
+        self.training.add(counts, rates, mask & (split == TRAIN))
+
+    def row(self) -> dict[str, float | None]:
+        held_out, training = self.session.held_out, self.training.mean_counts()
+        row = {}
+        if held_out.any():
+            row = {"co_bps": self.seen.bits(held_out), "co_bps_null": self.seen.bits_of_constant(training, held_out)}
+        if self.seen_bins is not None:
+            row |= {"fp_bps": self.forecast.bits(), "fp_bps_null": self.forecast.bits_of_constant(training)}
+        return row
+
+
+def _write_nwb(out: Path, options: InferOptions) -> list[Path]:
+    if options.nwb is None:
+        return []
+    from ncyber_cli.outputs.results_nwb import nwb_from_results  # pynwb takes a second to import
+
+    return nwb_from_results(out, options.nwb, overwrite=options.overwrite)
+
+
+def _print(rows: list[dict[str, Any]], written: list[Path], *, forecast: bool, as_json: bool) -> None:
+    if as_json:
+        table([row | {"written": [str(path) for path in written]} for row in rows], [], as_json=True)
+        return
+    table(rows, _COLUMNS + (["fp_bps", "fp_bps_null"] if forecast else []))
+    print(f"wrote {', '.join(str(path) for path in written)}")

@@ -1,0 +1,171 @@
+"""Where `simulate` begins: at trials of recordings, or at the animals' usual start with what every trial is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ncyber_cli.data.did_you_mean import did_you_mean
+from ncyber_cli.data.grid import SLACK
+from ncyber_cli.data.recording import SPLIT_NAMES, TEST, Session
+from ncyber_cli.errors import DataError, UsageError
+from ncyber_cli.inference.rollout import Scene, scene_of
+from ncyber_cli.inference.trial_noise import TrialKey
+from ncyber_cli.outputs.results_layout import SessionHeader
+from ncyber_cli.pipeline.open_run import OpenRun, TrialBatch, features_of, header_of, readout_of, trial_batches
+
+_STEPS = 100  # where the spec does not say how long a trial is
+
+
+@dataclass(frozen=True)
+class SomeTrials:
+    """Some of a source's trials: their rows in the results file, names, and the scene of each sample."""
+
+    rows: NDArray[np.int64]
+    keys: list[TrialKey]
+    batch: TrialBatch | None
+
+
+class Source(Protocol):
+    """A session to roll out: its header, its trials in pieces, and where sample `sample` of them begins."""
+
+    header: SessionHeader
+
+    def pieces(self, size: int) -> Iterator[SomeTrials]: ...
+
+    def scene(self, some: SomeTrials, *, seed: int, sample: int) -> Scene: ...
+
+
+class RecordedTrials:
+    """Rollouts from the inferred first bin of recorded trials, with their recorded inputs."""
+
+    def __init__(self, run: OpenRun, session: Session, part: str, steps: int | None) -> None:
+        self.run, self.session = run, session
+        chosen = np.ones(len(session.split), bool) if part == "all" else session.split == SPLIT_NAMES.index(part)
+        self.trials = np.flatnonzero(chosen)
+        if not len(self.trials):
+            what = f"has no {part} trials"
+            raise DataError(what, where=f"{session.animal} {session.session}", remedy="write --split all")
+        longest = int(session.mask[self.trials].sum(1).max())
+        self.steps = longest if steps is None else steps
+        if self.steps > longest:
+            raise UsageError(
+                f"{session.session} has inputs for {longest} bins",
+                where=f"--steps {steps}",
+                remedy="write no more, or leave DATA out",
+            )
+        header = header_of(run, session, self.trials)
+        self.header = replace(header, time_s=header.time_s[:, : self.steps], mask=header.mask[:, : self.steps])
+
+    def pieces(self, size: int) -> Iterator[SomeTrials]:
+        row = 0
+        for some in trial_batches(self.run, self.session, self.trials, size):
+            yield SomeTrials(np.arange(row, row + len(some.keys)), some.keys, some)
+            row += len(some.keys)
+
+    def scene(self, some: SomeTrials, *, seed: int, sample: int) -> Scene:
+        assert some.batch is not None
+        run = self.run
+        scene = scene_of(run.model, some.batch.batch, run.spec.inference, some.keys, seed=seed, sample=sample)
+        return replace(
+            scene,
+            input=_to_length(scene.input, self.steps),
+            force=_to_length(scene.force, self.steps),
+            objective=_to_length(scene.objective, self.steps, torch.nan),
+        )
+
+
+class UsualTrials:
+    """Rollouts of an animal from the prior: body where its trials begin, inputs zero but for the aligning cue."""
+
+    def __init__(self, run: OpenRun, animal: str, trials: int, steps: int | None) -> None:
+        self.run, self.trials = run, trials
+        self.known = next(session for session in run.layout.sessions if session.animal == animal)
+        self.steps = usual_steps(run) if steps is None else steps
+        time_s = usual_start_s(run) + run.layout.bin_s * (np.arange(self.steps) + 0.5)
+        self.header = SessionHeader(
+            animal=animal,
+            session=self.known.session,
+            bin_s=run.layout.bin_s,
+            trial_id=[str(trial) for trial in range(trials)],
+            split=np.full(trials, TEST, np.int8),
+            event_s=np.zeros(trials),
+            unit_id=self.known.unit_id,
+            unit_area=self.known.unit_area,
+            held_out=np.array(self.known.held_out, bool),
+            time_s=np.tile(time_s, (trials, 1)),
+            mask=np.ones((trials, self.steps), bool),
+            features=features_of(run, self.known.unit_id),
+        )
+
+    def pieces(self, size: int) -> Iterator[SomeTrials]:
+        for start in range(0, self.trials, size):
+            rows = np.arange(start, min(start + size, self.trials))
+            keys = [TrialKey(self.header.animal, self.header.session, str(row)) for row in rows]
+            yield SomeTrials(rows, keys, None)
+
+    def scene(self, some: SomeTrials, *, seed: int, sample: int) -> Scene:
+        run, n = self.run, len(some.keys)
+        layout, loop = run.layout, run.model.loop
+        animal = layout.animals.index(self.header.animal)
+        like = loop.initial_mean
+        n_objective = 0 if loop.objective is None else loop.objective.size
+        body = like.new_tensor(layout.body_start[animal]) if loop.body is not None else like.new_zeros(0)
+        index = torch.full((n,), animal, device=like.device)
+        return Scene(
+            animal=index,
+            session=torch.full_like(index, readout_of(layout, self.header.animal, self.header.session)),
+            input=like.new_tensor(usual_inputs(run, self.steps)).expand(n, -1, -1),
+            force=like.new_zeros(n, self.steps, layout.n_force),
+            objective=like.new_full((n, self.steps, n_objective), torch.nan),
+            body=body.expand(n, -1),
+        )
+
+
+def usual_steps(run: OpenRun) -> int:
+    """Bins of a trial or window as the spec cuts them; 100 where a trial's length is its own."""
+    data = run.spec.data
+    if data.windows is not None:
+        return max(2, round(data.windows.length_s / data.bin_s))
+    if data.trials is not None and data.trials.window_s is not None:
+        return max(2, int(np.floor((data.trials.window_s[1] - usual_start_s(run)) / data.bin_s + SLACK)))
+    return _STEPS
+
+
+def usual_inputs(run: OpenRun, steps: int) -> NDArray[np.float64]:
+    """(time, n_input): zeros, but a cue that trials are aligned on comes when it always comes."""
+    data, names = run.spec.data, run.layout.input_names
+    inputs = np.zeros((steps, len(names)))
+    for name, given in data.inputs.items():
+        if given.kind == "cue" and data.trials is not None and given.column == data.trials.align:
+            first = int(np.floor(-usual_start_s(run) / data.bin_s + SLACK))
+            inputs[max(0, first) :, names.index(name)] = 1
+    return inputs
+
+
+def usual_start_s(run: OpenRun) -> float:
+    """Start of a trial's first bin, in s from the event that trials are aligned on; bins have their edges on it."""
+    trials, bin_s = run.spec.data.trials, run.layout.bin_s
+    start_s = 0.0 if trials is None or trials.window_s is None else trials.window_s[0]
+    return float(np.ceil(start_s / bin_s - SLACK) * bin_s)
+
+
+def _to_length(values: torch.Tensor, steps: int, fill: float = 0.0) -> torch.Tensor:
+    """(trial, steps, feature): cut, or filled where every trial of the batch is shorter than the session's longest."""
+    if values.shape[1] >= steps:
+        return values[:, :steps]
+    missing = values.new_full((len(values), steps - values.shape[1], values.shape[2]), fill)
+    return torch.cat([values, missing], 1)
+
+
+def check_animals(wanted: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The animals to roll out, all by default. Raises UsageError for a name that is not among the known ones."""
+    for animal in wanted:
+        if animal not in known:
+            raise UsageError(f"unknown animal {animal!r}", where="--animal", remedy=did_you_mean(animal, known))
+    return [animal for animal in known if not wanted or animal in wanted]
