@@ -82,7 +82,9 @@ def load(path: Path) -> Checkpoint:
         layout = Layout.from_plain(content["layout"])
         return Checkpoint(spec, layout, content["model"], content["training"], path)
     except (KeyError, TypeError, ValidationError) as error:
-        raise CheckpointError(f"cannot be understood ({_first_line(error)})", where=str(path), remedy=_DAMAGED) from error
+        raise CheckpointError(
+            f"cannot be understood ({_first_line(error)})", where=str(path), remedy=_DAMAGED
+        ) from error
 
 
 def restore(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> NeuroModel:
@@ -109,5 +111,6 @@ def _read(path: Path) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[1] if isinstance(error, RuntimeError) and len(lines) > 1 else lines[0]) if lines else type(error).__name__
+    """The line that says what is wrong; load_state_dict says first only that something is."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return lines[min(1, len(lines) - 1)] if isinstance(error, RuntimeError) else lines[0]

@@ -1,0 +1,181 @@
+"""One start of a fit, step by step: all that decides the next step is in its state, so that it resumes to the bit.
+
+Nothing is read from the device inside a step. The host reads every 20 steps whether they were taken,
+and once an epoch what they scored.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ncyber_cli.data.batches import Cohort, Picks
+from ncyber_cli.data.recording import TRAIN
+from ncyber_cli.inference.elbo import NeuroModel, draw_noise
+from ncyber_cli.spec import Spec
+from ncyber_cli.training.blinding import draw_blinding
+from ncyber_cli.training.diagnose import numerical_error
+from ncyber_cli.training.evaluate import Evaluation, choosing_trials, evaluate
+from ncyber_cli.training.schedule import anneal, kl_weight, make_optimizer, set_learning_rate, settled
+from ncyber_cli.training.step import StepResult, train_step
+
+_READ_EVERY = 20  # steps between two looks at which were refused
+_MOST_REFUSED, _EPOCH_REFUSED = 10, 3  # in a row, or a whole epoch of at least 3; a sound model loses one now and then
+_COUNTERS = ("epoch", "step", "refused", "refused_in_a_row", "best_epoch", "waited")
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """An epoch on the trials that choose, and the mean training ELBO (blinded, so lower) of its steps."""
+
+    epoch: int  # counted from 1
+    steps: int  # since the start began
+    elbo_nats: float
+    evaluation: Evaluation
+    learning_rate: float
+    refused_steps: int
+    seconds: float
+    is_best: bool
+
+
+class Start:
+    """A model in training. `run` goes on until it is done or `stop` says so; `state` is plain data."""
+
+    def __init__(self, model: NeuroModel, cohort: Cohort, spec: Spec, seed: int) -> None:
+        self.model, self.cohort, self.spec = model, cohort, spec
+        self.device = model.loop.initial_mean.device
+        self.training = cohort.picks(TRAIN)
+        self.choosing, self.has_validation = choosing_trials(cohort)
+        self.optimizer = make_optimizer(model, spec.training.learning_rate, spec.training.weight_decay)
+        self.steps_per_epoch = -(-len(self.training) // spec.training.batch)
+        streams = torch.randint(2**62, (2,), generator=torch.Generator().manual_seed(seed)).tolist()
+        self.order = torch.Generator().manual_seed(streams[0])
+        self.noise = torch.Generator(self.device).manual_seed(streams[1])
+        self.order_at_epoch = self.order.get_state()
+        self.epoch = self.step = self.refused = self.refused_in_a_row = self.best_epoch = self.waited = 0
+        self.elbos: list[Tensor] = []  # of the present epoch's steps, NaN where refused
+        self.best_elbo = float("-inf")
+        self.best: dict[str, Tensor] = _copy(model)
+        self._unread: list[tuple[Picks, Tensor]] = []
+
+    @property
+    def done(self) -> bool:
+        """All epochs are over, or no epoch has been better for `training.patience` epochs."""
+        return self.epoch >= self.spec.training.epochs or self.waited >= self.spec.training.patience
+
+    @property
+    def progress(self) -> float:
+        steps = self.epoch * self.steps_per_epoch + self.step
+        return steps / (self.spec.training.epochs * self.steps_per_epoch)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the rest of the fit depends on, as plain data."""
+        self._read_refusals()
+        return {
+            "model": _copy(self.model),
+            "optimizer": self.optimizer.state_dict(),
+            "order": self.order_at_epoch,
+            "noise": self.noise.get_state(),
+            "elbos": torch.stack(self.elbos).cpu() if self.elbos else None,
+            "best": self.best,
+            "best_elbo": self.best_elbo,
+            **{name: getattr(self, name) for name in _COUNTERS},
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go back to `state`."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.order_at_epoch = state["order"]
+        self.noise.set_state(state["noise"])
+        self.elbos = [] if state["elbos"] is None else list(state["elbos"].to(self.device).unbind(0))
+        self.best = {name: value.to(self.device) for name, value in state["best"].items()}
+        self.best_elbo = state["best_elbo"]
+        for name in _COUNTERS:
+            setattr(self, name, state[name])
+
+    def run(self, on_epoch: Callable[[EpochResult], None], stop: Callable[[], bool]) -> None:
+        """Train until done, or until `stop()` is true between two steps.
+
+        Raises NumericalError once ten steps in a row, or a whole epoch of them, were not finite.
+        """
+        began = time.monotonic()
+        while not self.done:
+            order = self._epoch_order()
+            while self.step < self.steps_per_epoch:
+                if stop():
+                    return
+                self._take_step(order[self.step * self.spec.training.batch :][: self.spec.training.batch])
+            result = self._end_epoch(time.monotonic() - began)
+            began = time.monotonic()
+            on_epoch(result)
+
+    def _epoch_order(self) -> Picks:
+        self.order.set_state(self.order_at_epoch)
+        order: Picks = self.training[torch.randperm(len(self.training), generator=self.order).numpy()]
+        return order
+
+    def _take_step(self, picks: Picks) -> None:
+        model, progress = self.model, self.progress
+        set_learning_rate(self.optimizer, self.spec.training.learning_rate, progress)
+        anneal(model, progress)
+        batch = self.cohort.batch(picks).to(self.device)
+        blinding = draw_blinding(batch, self.spec.inference, self.noise)
+        noise = draw_noise(model, batch.mask.shape[1], len(picks), self.noise)
+        result = train_step(model, self.optimizer, batch, blinding, noise, kl_weight(progress), len(self.training))
+        self._note(picks, result)
+
+    def _note(self, picks: Picks, result: StepResult) -> None:
+        self.step += 1
+        self.elbos.append(torch.where(result.finite > 0, result.elbo, torch.nan))
+        self._unread.append((picks, result.finite))
+        if len(self._unread) == _READ_EVERY:
+            self._read_refusals()
+
+    def _read_refusals(self) -> None:
+        if not self._unread:
+            return
+        unread, self._unread = self._unread, []
+        for (picks, _), finite in zip(unread, torch.stack([flag for _, flag in unread]).tolist(), strict=True):
+            self.refused += not finite
+            self.refused_in_a_row = 0 if finite else self.refused_in_a_row + 1
+            if self.refused_in_a_row >= min(_MOST_REFUSED, max(_EPOCH_REFUSED, self.steps_per_epoch)):
+                raise numerical_error(self.model, self.cohort, picks, self.spec)
+
+    def _end_epoch(self, seconds: float) -> EpochResult:
+        self._read_refusals()
+        elbo = torch.stack(self.elbos).nanmean().item()
+        self.epoch, self.step, self.elbos = self.epoch + 1, 0, []
+        self.order_at_epoch = self.order.get_state()
+        anneal(self.model, self.progress)
+        evaluation = evaluate(self.model, self.cohort, self.choosing, self.spec.inference)
+        return EpochResult(
+            epoch=self.epoch,
+            steps=self.epoch * self.steps_per_epoch,
+            elbo_nats=elbo,
+            evaluation=evaluation,
+            learning_rate=self.optimizer.param_groups[0]["lr"],
+            refused_steps=self.refused,
+            seconds=seconds,
+            is_best=self._choose(evaluation.elbo_nats),
+        )
+
+    def _choose(self, elbo: float) -> bool:
+        """Keep the model if it is the best so far. Before ELBOs can be compared the latest stands in."""
+        if not settled(self.model, self.progress):
+            self.best, self.best_epoch = _copy(self.model), self.epoch
+            return False
+        self.waited += 1
+        if not elbo > self.best_elbo:  # NaN is no better either
+            return False
+        self.best, self.best_elbo, self.best_epoch, self.waited = _copy(self.model), elbo, self.epoch, 0
+        return True
+
+
+def _copy(model: NeuroModel) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}

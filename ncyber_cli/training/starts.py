@@ -1,0 +1,204 @@
+"""A fit: one start or several, each trained, compared, and saved so that a killed process loses half a minute."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ncyber_cli.data.batches import Cohort
+from ncyber_cli.errors import Interrupted
+from ncyber_cli.inference.assemble import assemble
+from ncyber_cli.inference.elbo import NeuroModel
+from ncyber_cli.model.layout import Layout
+from ncyber_cli.outputs.metrics_log import MetricsLog
+from ncyber_cli.spec import Spec
+from ncyber_cli.training.checkpoint import BEST, LAST, save
+from ncyber_cli.training.evaluate import choosing_trials
+from ncyber_cli.training.interrupts import Interrupts
+from ncyber_cli.training.loop import EpochResult, Start
+from ncyber_cli.training.signs import Signs, signs_of
+from ncyber_cli.training.warm_start import warm_start
+
+_SAVE_EVERY_S = 30.0
+Report = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class StartResult:
+    """What came of one start. `elbo_nats` is of the trials that choose, at the epoch that was kept."""
+
+    seed: int
+    elbo_nats: float
+    best_epoch: int
+    epochs: int
+    refused_steps: int
+    signs: Signs
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """Larger is better: good signs first, then the ELBO."""
+        return not self.signs.warnings(), self.elbo_nats
+
+
+@dataclass(frozen=True)
+class FitOutcome:
+    model: NeuroModel  # with the weights of best.pt
+    kept: int  # the start they are of
+    starts: list[StartResult]
+    has_validation: bool  # False: training trials had to choose
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a fit works on. `resume_command` is what an interrupted fit tells the user to type."""
+
+    cohort: Cohort
+    spec: Spec
+    layout: Layout
+    folder: Path
+    seed: int
+    device: torch.device
+    resume_command: str
+
+
+def fit(job: Job, log: MetricsLog, report: Report, state: Mapping[str, Any] | None = None) -> FitOutcome:
+    """Train every start and keep the best; `state` is the `training` of a last.pt to go on from.
+
+    Raises NumericalError if the steps of a start are no longer finite, and Interrupted after a signal,
+    with the state saved.
+    """
+    starts = _Starts(job, log, report)
+    if state is not None:
+        starts.load(state)
+    with Interrupts() as interrupts:
+        while len(starts.finished) < job.spec.training.starts:
+            if not starts.train(lambda: interrupts.received is not None):
+                break
+        starts.save()
+    if interrupts.received is not None:
+        what = f"stopped by {signal.Signals(interrupts.received).name}, everything is saved in {job.folder}"
+        raise Interrupted(interrupts.received, what, remedy=f"go on with: {job.resume_command}")
+    return starts.outcome()
+
+
+def resume_point(state: Mapping[str, Any]) -> tuple[int, int]:
+    """(start, epoch) of the last line of metrics that belongs to the `training` of a last.pt."""
+    current = state["current"]
+    return len(state["finished"]), 0 if current is None else current["epoch"]
+
+
+class _Starts:
+    """The starts of a fit: those that are finished, the best of them, and the one in training."""
+
+    def __init__(self, job: Job, log: MetricsLog, report: Report) -> None:
+        self.job, self.log, self.report = job, log, report
+        self.finished: list[StartResult] = []
+        self.kept: dict[str, Tensor] = {}  # weights of the best of them
+        self.current: Start | None = None
+        self._saved_s = time.monotonic()
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`."""
+        for plain in state["finished"]:
+            self.finished.append(StartResult(**{**plain, "signs": Signs(**plain["signs"])}))
+        self.kept = dict(state["kept"])
+        if state["current"] is not None:
+            self.current = self._begin(warm=False)
+            self.current.load(state["current"])
+
+    def state(self) -> dict[str, Any]:
+        current = None if self.current is None else self.current.state()
+        finished = [asdict(result) for result in self.finished]
+        return {"seed": self.job.seed, "finished": finished, "kept": self.kept, "current": current}
+
+    def train(self, stop: Callable[[], bool]) -> bool:
+        """Train the start that is due; False if it was stopped before it was done."""
+        if self.current is None:
+            self.current = self._begin(warm=True)
+        start = self.current
+        self._say_begin(start)
+        start.run(self._on_epoch, stop)
+        if not start.done:
+            return False
+        self._finish(start)
+        return True
+
+    def save(self) -> None:
+        """Write best.pt, then last.pt, which alone is enough to go on."""
+        state, job = self.state(), self.job
+        current = state["current"]
+        best = self.kept or current["best"]
+        latest = best if current is None else current["model"]
+        save(job.folder / BEST, spec=job.spec, layout=job.layout, model_state=best)
+        save(job.folder / LAST, spec=job.spec, layout=job.layout, model_state=latest, training=state)
+        self._saved_s = time.monotonic()
+
+    def outcome(self) -> FitOutcome:
+        model = self._model(0)
+        model.load_state_dict(self.kept)
+        kept = max(range(len(self.finished)), key=lambda index: self.finished[index].rank)
+        return FitOutcome(model.to(self.job.device).eval(), kept, self.finished, choosing_trials(self.job.cohort)[1])
+
+    def _model(self, seed: int) -> NeuroModel:
+        return assemble(self.job.spec, self.job.layout, torch.Generator().manual_seed(seed))
+
+    def _begin(self, *, warm: bool) -> Start:
+        seed = self.job.seed + len(self.finished)
+        model = self._model(seed)
+        if warm:
+            warm_start(model, self.job.cohort)
+        return Start(model.to(self.job.device), self.job.cohort, self.job.spec, seed)
+
+    def _finish(self, start: Start) -> None:
+        start.model.load_state_dict(start.best)
+        signs = signs_of(start.model, self.job.cohort, start.choosing, self.job.spec.inference)
+        result = StartResult(
+            seed=self.job.seed + len(self.finished),
+            elbo_nats=start.best_elbo,
+            best_epoch=start.best_epoch,
+            epochs=start.epoch,
+            refused_steps=start.refused,
+            signs=signs,
+        )
+        for warning in signs.warnings():
+            self.report({"message": f"warning: {self._name()}: {warning}"})
+        if not self.finished or result.rank > max(other.rank for other in self.finished):
+            self.kept = start.best
+        self.finished.append(result)
+        self.current = None
+
+    def _on_epoch(self, result: EpochResult) -> None:
+        assert self.current is not None
+        choosing = "validation_elbo_nats" if self.current.has_validation else "unblinded_elbo_nats"
+        scores = {
+            "step": result.steps,
+            "elbo_nats": result.elbo_nats,
+            choosing: result.evaluation.elbo_nats,
+            "co_bps": result.evaluation.co_bps,
+            "kl_nats": result.evaluation.kl_nats,
+            "body_nats": result.evaluation.body_nats,
+            "learning_rate": result.learning_rate,
+            "refused_steps": result.refused_steps,
+        }
+        rest = {"neural_nats": result.evaluation.neural_nats, "is_best": result.is_best, "seconds": result.seconds}
+        self.log.append(result.epoch, {**scores, **rest}, start=len(self.finished))
+        self.report({"epoch": result.epoch, **scores})
+        if time.monotonic() - self._saved_s >= _SAVE_EVERY_S:
+            self.save()
+
+    def _say_begin(self, start: Start) -> None:
+        event: dict[str, Any] = {"total_epochs": self.job.spec.training.epochs, "first_epoch": start.epoch}
+        if not start.has_validation:
+            event["message"] = "no trial is in the validation split: the best epoch is chosen on training trials"
+        self.report({**event, "label": self._name()})
+
+    def _name(self) -> str:
+        starts = self.job.spec.training.starts
+        return "fit" if starts == 1 else f"start {len(self.finished) + 1} of {starts}"
