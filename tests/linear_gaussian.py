@@ -37,7 +37,9 @@ def example(
     )
     latent, observation = system.initial_mean + system.initial_variance.sqrt() * normal(n), []
     for _ in range(bins):
-        observation.append(system.readout @ latent + system.readout_offset + system.noise_variance.sqrt() * normal(units))
+        observation.append(
+            system.readout @ latent + system.readout_offset + system.noise_variance.sqrt() * normal(units)
+        )
         latent = system.transition @ latent + system.offset + system.process_variance.sqrt() * normal(n)
     recorded = torch.stack(observation)
     hidden = torch.rand(recorded.shape, generator=generator, dtype=torch.float64) < missing
@@ -70,7 +72,9 @@ def dense_posterior(system: LinearGaussian, observation: torch.Tensor, until: in
     there = ~np.isnan(recorded.reshape(-1))
     all_readout = np.kron(np.eye(bins), readout)[there]
     all_noise = np.kron(np.eye(bins), noise)[np.ix_(there, there)]
-    surprise = recorded.reshape(-1)[there] - all_readout @ flat_mean - np.tile(system.readout_offset.numpy(), bins)[there]
+    surprise = (
+        recorded.reshape(-1)[there] - all_readout @ flat_mean - np.tile(system.readout_offset.numpy(), bins)[there]
+    )
     spread = all_readout @ flat_covariance @ all_readout.T + all_noise
     gain = np.linalg.solve(spread, all_readout @ flat_covariance).T
     posterior = flat_covariance - gain @ all_readout @ flat_covariance
