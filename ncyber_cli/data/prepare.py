@@ -31,9 +31,15 @@ def prepare_all(
     Raises DataError for a file given twice, held-out ids that no session has, and sessions that
     disagree in body or inputs.
     """
-    recordings = _told_apart(recordings)
+    recordings = told_apart(recordings)
     labels = context_labels(recordings, spec) if labels is None else labels
     sessions = [prepare(recording, spec, labels) for recording in recordings]
+    check_together(sessions, spec)
+    return sessions
+
+
+def check_together(sessions: Sequence[Session], spec: Spec) -> None:
+    """Raise DataError for sessions that disagree in body or inputs, and for held-out ids that none of them has."""
     _check_same_columns(sessions)
     held = spec.data.held_out
     if held is not None and held.units is not None:
@@ -43,7 +49,6 @@ def prepare_all(
                 raise DataError(
                     f"no session has unit {name!r}", where="data.held_out.units", remedy=did_you_mean(name, known)
                 )
-    return sessions
 
 
 def prepare(recording: Recording, spec: Spec, labels: Mapping[str, Sequence[str]] | None = None) -> Session:
@@ -152,7 +157,8 @@ def _kept_rows(table: IntervalTable | None, rows: NDArray[np.int64]) -> Interval
     )
 
 
-def _told_apart(recordings: Sequence[Recording]) -> list[Recording]:
+def told_apart(recordings: Sequence[Recording]) -> list[Recording]:
+    """Recordings whose sessions have names of their own. Raises DataError for a file given twice."""
     files = Counter(recording.sha256 for recording in recordings)
     for recording in recordings:
         if files[recording.sha256] > 1:
