@@ -77,7 +77,8 @@ def causal_moments(
     """
     shown = restrict(batch, sources)
     state = model.encoder(view_of(model, shown, inference, sources)).causal_state
-    found = {name: Moments(mean, log_sd.exp()) for name, (mean, log_sd) in model.causal(state).items()}
+    heads = model.causal(state).items()
+    found = {name: Moments(mean.transpose(0, 1), log_sd.exp().transpose(0, 1)) for name, (mean, log_sd) in heads}
     loop = model.loop
     moments = {"latents": found["latents"]}
     if loop.objective is not None and loop.controller is not None:
