@@ -1,0 +1,121 @@
+"""The command pulls towards the goal in the body's units, never beyond its bound, never through a closed gate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ncyber_cli.model.controller import Controller, MLPController, Setpoint
+
+ANIMAL = torch.tensor([0, 1, 1, 0])
+
+
+def random(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def setpoint() -> Setpoint:
+    controller = Setpoint(2, 3, 2, 5.0, torch.tensor([1.0, 1.0, 0.0])).double()
+    with torch.no_grad():
+        for seed, parameter in enumerate(controller.parameters()):
+            parameter.add_(0.3 * random(*parameter.shape, seed=seed))
+    return controller
+
+
+def state(scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Latent, objective, position and velocity of four trials."""
+    return random(4, 3), scale * random(4, 2, seed=1), scale * random(4, 2, seed=2), scale * random(4, 2, seed=3)
+
+
+def with_gate(controller: Setpoint, offset: float) -> Setpoint:
+    with torch.no_grad():
+        controller.gate.bias.fill_(offset)
+    return controller
+
+
+def test_the_command_is_its_equation() -> None:
+    controller, (latent, goal, position, velocity) = setpoint(), state(0.1)
+    command, gate = controller.command(controller.at(ANIMAL), latent, goal, position, velocity)
+    for trial, animal in enumerate(ANIMAL):
+        factor = np.tril(controller.factor.detach().numpy())
+        stiffness = controller.stiffness(animal[None])[0].item() * factor @ factor.T
+        damping, bound = controller.damping(animal[None])[0].detach().numpy(), controller.bound(animal[None])[0].item()
+        weight = controller.gate.weight.detach().numpy()[0] * [1, 1, 0]
+        raw = weight @ latent[trial].numpy() + controller.gate.bias.item() + controller.gate_offset[animal].item()
+        open_share = np.clip(1.1 / (1 + np.exp(-raw)) - 0.05, 0, 1)
+        pull = stiffness @ (goal - position)[trial].numpy() - damping * velocity[trial].numpy()
+        expected = open_share * bound * np.tanh(pull / bound)
+        np.testing.assert_allclose(command[trial].detach().numpy(), expected, rtol=1e-10)
+        np.testing.assert_allclose(gate[trial].item(), open_share, rtol=1e-10)
+
+
+def test_no_goal_is_far_enough_to_exceed_the_bound() -> None:
+    controller = with_gate(setpoint(), 20.0)
+    command, _ = controller.command(controller.at(ANIMAL), *state(1e6))
+    torch.testing.assert_close(command.abs(), controller.bound(ANIMAL)[:, None].expand(4, 2))
+
+
+def test_a_closed_gate_commands_exactly_nothing_and_an_open_one_everything() -> None:
+    for offset, expected in ((-20.0, 0.0), (20.0, 1.0)):
+        controller = with_gate(setpoint(), offset)
+        command, gate = controller.command(controller.at(ANIMAL), *state())
+        assert torch.all(gate == expected)
+        assert (command.abs().sum() == 0) == (expected == 0)
+
+
+def test_at_rest_on_the_goal_nothing_is_commanded() -> None:
+    controller, (latent, goal, _, _) = setpoint(), state()
+    command, _ = controller.command(controller.at(ANIMAL), latent, goal, goal, torch.zeros_like(goal))
+    assert torch.count_nonzero(command) == 0
+
+
+def test_goal_and_position_move_together_without_effect() -> None:
+    controller, (latent, goal, position, velocity) = setpoint(), state()
+    here = controller.at(ANIMAL)
+    command, _ = controller.command(here, latent, goal, position, velocity)
+    shifted, _ = controller.command(here, latent, goal + 3, position + 3, velocity)
+    torch.testing.assert_close(shifted, command)
+
+
+def test_only_the_named_areas_open_the_gate() -> None:
+    controller, (latent, *rest) = setpoint(), state()
+    other = latent.clone()
+    other[:, 2] += 5
+    here = controller.at(ANIMAL)
+    assert torch.equal(controller.command(here, other, *rest)[1], controller.command(here, latent, *rest)[1])
+
+
+def test_the_stiffness_is_positive_whatever_the_weights() -> None:
+    controller = setpoint()
+    with torch.no_grad():
+        controller.factor.copy_(5 * random(2, 2, seed=8))
+    stiffness = controller.at(ANIMAL).stiffness
+    assert torch.linalg.eigvalsh(stiffness).min() > 0
+    torch.testing.assert_close(stiffness, stiffness.mT)
+
+
+def test_a_projection_turns_the_wanted_change_into_controls() -> None:
+    projection = random(3, 2, seed=4)
+    controller = Setpoint(2, 3, 2, 1e6, torch.ones(3), projection=lambda: projection, n_control=3).double()
+    plain = Setpoint(2, 3, 2, 1e6, torch.ones(3)).double()
+    plain.load_state_dict(controller.state_dict())
+    latent, goal, position, velocity = state(1e-3)
+    projected, _ = controller.command(controller.at(ANIMAL), latent, goal, position, velocity)
+    wanted, _ = plain.command(plain.at(ANIMAL), latent, goal, position, velocity)
+    torch.testing.assert_close(projected, wanted @ projection.T, rtol=1e-6, atol=1e-9)
+
+
+def test_the_unstructured_controller_sees_brain_and_goal_alone() -> None:
+    controller = MLPController(3, 2, 2, 8, 5.0).double()
+    latent, goal, position, velocity = state()
+    command, gate = controller.command(controller.at(ANIMAL), latent, goal, position, velocity)
+    elsewhere, _ = controller.command(None, latent, goal, position + 1, velocity - 1)
+    assert torch.equal(command, elsewhere)
+    assert torch.all(gate == 1)
+
+
+@pytest.mark.parametrize("controller", [setpoint(), MLPController(3, 2, 2, 8, 5.0)], ids=["setpoint", "mlp"])
+def test_a_controller_is_what_the_loop_asks_for(controller: Controller) -> None:
+    assert isinstance(controller, Controller)
+    assert torch.isfinite(controller.log_prior())
