@@ -25,7 +25,7 @@ from ncyber_cli.model.environment import DelayLine
 from ncyber_cli.model.gauss_markov import Correction, correct
 from ncyber_cli.model.objective import Objective
 
-_LOG_VARIANCE_FLOOR = -14.0  # latents start at unit variance; below this the brain would have no noise at all
+LOG_VARIANCE_FLOOR = -14.0  # latents start at unit variance; below this the brain would have no noise at all
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class ClosedLoop(nn.Module):
     def latent_variance(self, n_time: int) -> Float[Tensor, "time 1 n_latent"]:
         """Prior variance of x_1, then of each step."""
         rest = self.log_process_variance.expand(n_time - 1, 1, -1)
-        return torch.cat([self.log_initial_variance.expand(1, 1, -1), rest]).clamp(min=_LOG_VARIANCE_FLOOR).exp()
+        return torch.cat([self.log_initial_variance.expand(1, 1, -1), rest]).clamp(min=LOG_VARIANCE_FLOOR).exp()
 
     def unroll(self, given: Given, correction: Correction) -> Trajectory:
         """Run the loop over every bin of `correction`; a sample of all that happens."""
