@@ -33,9 +33,12 @@ class Areas:
         return torch.repeat_interleave(torch.arange(len(self.names)), torch.tensor(self.n_latent))
 
     def hidden_area(self, hidden: int) -> Int[Tensor, " hidden"]:
-        """Hidden units shared out in proportion to the latents, at least one each."""
-        cuts = torch.tensor(self.n_latent).cumsum(0) * hidden / self.size
-        return torch.bucketize(torch.arange(hidden) + 0.5, cuts).clamp(max=len(self.names) - 1)
+        """One hidden unit each, the rest in proportion to the latents; `hidden` is at least the number of areas."""
+        n_area = len(self.names)
+        spare = hidden - n_area
+        cuts = torch.tensor(self.n_latent).cumsum(0) * spare / self.size
+        shared = torch.bucketize(torch.arange(spare) + 0.5, cuts).clamp(max=n_area - 1)
+        return torch.cat([torch.arange(n_area), shared]).sort().values
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,9 @@ class BrainWeights:
     control: Float[Tensor, "n_control hidden"] | None
     feedback: Float[Tensor, "n_feedback hidden"] | None
     out: Float[Tensor, "hidden n_latent"]
-    delta_in: Float[Tensor, "n_latent rank"] | None
-    delta_gain: Float[Tensor, "trial rank"] | None
-    delta_out: Float[Tensor, "rank hidden"] | None
+    delta_in: Float[Tensor, "n_latent channel"] | None
+    delta_gain: Float[Tensor, "trial channel"] | None
+    delta_out: Float[Tensor, "channel hidden"] | None
 
 
 class Brain(nn.Module):
@@ -77,7 +80,7 @@ class Brain(nn.Module):
     ) -> None:
         super().__init__()
         self.kind, self.areas, self.leak, self.embedding = kind, areas, leak, embedding
-        n, hidden = areas.size, areas.size if kind == "linear" else hidden
+        n, hidden = areas.size, areas.size if kind == "linear" else max(hidden, len(areas.names))
         self.hidden = hidden
         latent_area = areas.latent_area()
         hidden_area = latent_area if kind == "linear" else areas.hidden_area(hidden)
@@ -99,9 +102,12 @@ class Brain(nn.Module):
         if kind == "linear":
             nn.init.zeros_(self.recurrent)
         if embedding.size:
-            self.delta_in = nn.Parameter(scale * torch.randn(n, rank))
-            self.delta_embedding = nn.Linear(embedding.size, rank, bias=False)
-            self.delta_out = nn.Parameter(torch.randn(rank, hidden) / math.sqrt(rank))
+            channel = torch.arange(len(areas.names)).repeat_interleave(rank)  # an area's deltas stay within it
+            self.register_buffer("delta_in_mask", (latent_area[:, None] == channel[None]).float())
+            self.register_buffer("delta_out_mask", (channel[:, None] == hidden_area[None]).float())
+            self.delta_in = nn.Parameter(scale * torch.randn(n, len(channel)))
+            self.delta_embedding = nn.Linear(embedding.size, len(channel), bias=False)
+            self.delta_out = nn.Parameter(torch.randn(len(channel), hidden) / math.sqrt(rank))
             self.delta_bias = nn.Parameter(0.1 * torch.randn(embedding.size, hidden))
 
     def _build_messages(self, width: int, latent_area: Tensor, hidden_area: Tensor) -> None:
@@ -137,9 +143,9 @@ class Brain(nn.Module):
             control=None if self.control is None else self.control / self.control_scale,
             feedback=None if self.feedback is None else self.feedback / self.feedback_sd[:, None],
             out=self.out * self.out_mask,
-            delta_in=self.delta_in if shifted else None,
+            delta_in=self.delta_in * self.get_buffer("delta_in_mask") if shifted else None,
             delta_gain=self.delta_embedding(self.embedding(animal)) if shifted else None,
-            delta_out=self.delta_out if shifted else None,
+            delta_out=self.delta_out * self.get_buffer("delta_out_mask") if shifted else None,
         )
 
     def drive(

@@ -58,7 +58,7 @@ def _build(spec: specs.Model, layout: Layout) -> ClosedLoop:
     )
     if controller is not None:
         brain.standardise(controller.control_scale, torch.tensor(layout.body_mean), torch.tensor(layout.body_sd))
-    emission = _emission(spec, layout, areas.size)
+    emission = _emission(spec, layout, areas)
     return ClosedLoop(brain, emission, controller, objective, body, environment, layout.bin_s)
 
 
@@ -116,9 +116,22 @@ def _controller(
     )
 
 
-def _emission(spec: specs.Model, layout: Layout, n_latent: int) -> Emission:
+def _emission(spec: specs.Model, layout: Layout, areas: Areas) -> Emission:
     kind = emission_kind(spec, layout)
+    sizes = (len(layout.sessions), layout.n_unit, areas.size)
     if kind == "gaussian":
         noise = spec.emission.private_noise if spec.emission is not None else "ar1"
-        return Gaussian(len(layout.sessions), layout.n_unit, n_latent, noise)
-    return EMISSIONS[kind](len(layout.sessions), layout.n_unit, n_latent)
+        emission: Emission = Gaussian(*sizes, noise)
+    else:
+        emission = EMISSIONS[kind](*sizes)
+    if len(areas.names) > 1:  # with a single area its name does not matter
+        _read_own_area(emission, layout, areas)
+    return emission
+
+
+def _read_own_area(emission: Emission, layout: Layout, areas: Areas) -> None:
+    """A unit reads the latents of the area that it was recorded in."""
+    latent_area = areas.latent_area()
+    for index, session in enumerate(layout.sessions):
+        unit_area = torch.tensor([areas.names.index(name) for name in session.unit_area], dtype=torch.long)
+        emission.latent_mask[index, : len(unit_area)] = (unit_area[:, None] == latent_area).float()
