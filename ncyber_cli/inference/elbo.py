@@ -178,7 +178,7 @@ def elbo_terms(
         residual, recorded = body_residuals(loop, batch, trajectory)
         body = loop.body.residual.log_density(residual, batch.animal, recorded).sum(1)
     causal = model.causal.log_likelihood(posterior.messages.causal_state, causal_targets(model, posterior))
-    return ElboTerms(neural, body, kl_latent, kl_objective, (causal * batch.mask).sum(1))
+    return ElboTerms(neural, body, kl_latent, kl_objective, (causal * in_trial).sum(0))
 
 
 def body_residuals(loop: ClosedLoop, batch: Batch, trajectory: Trajectory) -> tuple[Tensor, Tensor]:
@@ -192,7 +192,7 @@ def body_residuals(loop: ClosedLoop, batch: Batch, trajectory: Trajectory) -> tu
 
 
 def causal_targets(model: NeuroModel, posterior: Posterior) -> dict[str, Tensor]:
-    """What the causal head predicts, trial first, in normalised units."""
+    """What the causal head predicts, time first, in normalised units."""
     loop, trajectory = model.loop, posterior.trajectory
     targets = {"latents": trajectory.latent}
     if loop.objective is not None and loop.controller is not None:
@@ -202,7 +202,7 @@ def causal_targets(model: NeuroModel, posterior: Posterior) -> dict[str, Tensor]
         targets["objectives"] = loop.objective.normalise(posterior.objective)
         targets["controls"] = trajectory.control / loop.controller.control_scale
         targets["actuator"] = trajectory.actuator / loop.controller.control_scale
-    return {name: value.transpose(0, 1) for name, value in targets.items()}
+    return targets
 
 
 def log_evidence_per_bin(terms: ElboTerms, batch: Batch) -> Tensor:

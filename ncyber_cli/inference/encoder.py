@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from ncyber_cli.data.batches import Batch
+from ncyber_cli.inference.recurrence import Backbone
 
 _SMOOTHING_S = 0.05  # width of the fixed kernel behind the warm-started path from data to latent
 _FIRST_LOG_RATIO = -1.0  # of message to prior precision: a gain of a quarter
@@ -46,11 +47,11 @@ class Messages:
     objective_log_redraw: Float[Tensor, "time trial n_objective"]  # log sd of a redrawn objective (prior `jump`)
     actuator: Float[Tensor, "trial n_control"]  # in the first bin, in units of the control scale
     actuator_log_sd: Float[Tensor, "trial n_control"]
-    causal_state: Float[Tensor, "trial time hidden"]  # of the forward pass: knows nothing after its bin
+    causal_state: Float[Tensor, "time trial hidden"]  # of the forward pass: knows nothing after its bin
 
 
 class Encoder(nn.Module):
-    """Read-in per session, one GRU forward and (unless causal) one backward, linear heads."""
+    """Read-in per session, one backbone forward in time and (unless causal) one backward, linear heads."""
 
     unit_mean: Tensor
     unit_scale: Tensor
@@ -81,8 +82,8 @@ class Encoder(nn.Module):
         self.read_in_offset = nn.Parameter(torch.zeros(n_session, hidden))
         self.latent_path = nn.Parameter(torch.zeros(n_session, n_unit, n_latent))  # data-only start of k_t
         self.read_rest = nn.Linear(n_body + n_input + 2, hidden)
-        self.forward_pass = nn.GRU(hidden, hidden, batch_first=True)
-        self.backward_pass = nn.GRU(hidden, hidden, batch_first=True) if bidirectional else None
+        self.forward_pass = Backbone(hidden)
+        self.backward_pass = Backbone(hidden) if bidirectional else None
         width = 2 * hidden if bidirectional else hidden
         self.head = nn.Linear(width, sum(self.sizes))
         self.start_head = nn.Linear(width, 2 * n_control) if n_control else None
@@ -130,17 +131,17 @@ class Encoder(nn.Module):
         embedded = torch.relu(
             torch.baddbmm(rest + self.read_in_offset[view.session][:, None], view.neural, self.read_in[view.session])
         )
-        causal, _ = self.forward_pass(embedded)
+        embedded = embedded.transpose(0, 1).contiguous()
+        causal = self.forward_pass(embedded)
         state = causal
         if self.backward_pass is not None:
-            turned = _turn(embedded, view.length)
-            after, _ = self.backward_pass(turned)
+            after = self.backward_pass(_turn(embedded, view.length))
             state = torch.cat([causal, _turn(after, view.length)], -1)
-        heads = self.head(state).transpose(0, 1).split(self.sizes, -1)
+        heads = self.head(state).split(self.sizes, -1)
         latent, log_ratio, objective, objective_log_ratio, redraw = heads
         objective_log_ratio = torch.cat([objective_log_ratio[:1] + self.first_bin, objective_log_ratio[1:]])
-        nothing = state.new_zeros(len(state), 0)
-        actuator, log_sd = (nothing, nothing) if self.start_head is None else self.start_head(state[:, 0]).chunk(2, -1)
+        nothing = state.new_zeros(state.shape[1], 0)
+        actuator, log_sd = (nothing, nothing) if self.start_head is None else self.start_head(state[0]).chunk(2, -1)
         return Messages(
             latent + self._latent_path(view).transpose(0, 1),
             log_ratio.clamp(-12, 12),
@@ -164,11 +165,11 @@ class Encoder(nn.Module):
         return torch.matmul(kernel, projected * there) / weight.clamp(min=1e-3)
 
 
-def _turn(values: Float[Tensor, "trial time n"], length: Int[Tensor, " trial"]) -> Float[Tensor, "trial time n"]:
+def _turn(values: Float[Tensor, "time trial n"], length: Int[Tensor, " trial"]) -> Float[Tensor, "time trial n"]:
     """Reverse the first `length` bins of each trial and leave the rest where it is (its own inverse)."""
-    bins = torch.arange(values.shape[1], device=values.device)[None]
-    index = torch.where(bins < length[:, None], length[:, None] - 1 - bins, bins)
-    return torch.gather(values, 1, index[:, :, None].expand_as(values))
+    bins = torch.arange(len(values), device=values.device)[:, None]
+    index = torch.where(bins < length, length - 1 - bins, bins)
+    return torch.gather(values, 0, index[:, :, None].expand_as(values))
 
 
 class CausalHead(nn.Module):
@@ -183,14 +184,14 @@ class CausalHead(nn.Module):
         total = sum(self.sizes.values())
         self.net = nn.Sequential(nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, 2 * total))
 
-    def forward(self, state: Float[Tensor, "trial time hidden"]) -> dict[str, tuple[Tensor, Tensor]]:
-        """Mean and log sd of each quantity, (trial, time, n), in normalised units."""
+    def forward(self, state: Float[Tensor, "time trial hidden"]) -> dict[str, tuple[Tensor, Tensor]]:
+        """Mean and log sd of each quantity, (time, trial, n), in normalised units."""
         mean, log_sd = self.net(state).chunk(2, -1)
         widths = list(self.sizes.values())
         pairs = zip(mean.split(widths, -1), log_sd.clamp(-6, 4).split(widths, -1), strict=True)
         return dict(zip(self.sizes, pairs, strict=True))
 
-    def log_likelihood(self, state: Tensor, samples: dict[str, Tensor]) -> Float[Tensor, "trial time"]:
+    def log_likelihood(self, state: Tensor, samples: dict[str, Tensor]) -> Float[Tensor, "time trial"]:
         """Of detached posterior samples, summed over features."""
         total = state.new_zeros(state.shape[:2])
         for name, (mean, log_sd) in self(state).items():

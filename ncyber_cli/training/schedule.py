@@ -15,6 +15,7 @@ _WARM_UP = 0.05  # share of training until the full learning rate
 _LAST_RATE = 0.02  # of the learning rate, where the cosine ends
 _KL_RAMP = 0.1  # share of training until the full ELBO
 _FIRST_KL = 0.05
+_BETAS = (0.9, 0.95)  # gradients of a recursion change fast; a long memory of their size slows the fit
 _LOG_SCALE_SPEED = 5.0  # gains, lags, masses and variances are few, well determined and live on a log scale
 
 
@@ -29,7 +30,7 @@ def make_optimizer(model: NeuroModel, learning_rate: float, weight_decay: float)
         {"params": rest, "speed": 1.0, "weight_decay": weight_decay},
         {"params": fast, "speed": _LOG_SCALE_SPEED, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.99))
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=_BETAS)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float, progress: float) -> None:
