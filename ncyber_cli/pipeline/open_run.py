@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from ncyber_cli.training.checkpoint import load, restore
 @dataclass(frozen=True)
 class OpenRun:
     path: Path  # of the checkpoint
+    sha256: str  # of the checkpoint
     spec: Spec
     layout: Layout
     model: NeuroModel
@@ -51,7 +53,9 @@ def open_run(run: Path, which: str, device: str) -> OpenRun:
     chosen = _device(device)
     path = _checkpoint(Path(run), which)
     checkpoint = load(path)
-    return OpenRun(path, checkpoint.spec, checkpoint.layout, restore(checkpoint, chosen), chosen)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return OpenRun(path, digest, checkpoint.spec, checkpoint.layout, restore(checkpoint, chosen), chosen)
 
 
 def _device(name: str) -> torch.device:

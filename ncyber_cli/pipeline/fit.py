@@ -1,0 +1,249 @@
+"""`ncyber fit`: from a spec and recordings to a run's folder and the table of what was found."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os.path import normpath
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ncyber_cli.atomic import write_text
+from ncyber_cli.data.batches import Cohort
+from ncyber_cli.data.recording import SPLIT_NAMES
+from ncyber_cli.errors import DataError, UsageError
+from ncyber_cli.inference.assemble import assemble
+from ncyber_cli.model.layout import Layout
+from ncyber_cli.outputs.metrics_log import MetricsLog
+from ncyber_cli.outputs.provenance import record_provenance, write_summary
+from ncyber_cli.outputs.summary import AnimalSummary
+from ncyber_cli.pipeline.constants import animal_constants, floors_hit
+from ncyber_cli.pipeline.device import chosen_device
+from ncyber_cli.pipeline.held_out import summaries
+from ncyber_cli.pipeline.open_run import OpenRun
+from ncyber_cli.pipeline.run_folder import METRICS, SUMMARY, RunFolder
+from ncyber_cli.pipeline.sessions import cohort_of, read_sessions
+from ncyber_cli.reporting import Progress, table
+from ncyber_cli.spec import Spec
+from ncyber_cli.spec_file import load_spec, resolve_sessions, spec_text
+from ncyber_cli.training.checkpoint import BEST, Checkpoint, load
+from ncyber_cli.training.measure import measure
+from ncyber_cli.training.starts import FitOutcome, Job, fit, resume_point
+
+_SIZES = ["animal", "session", *SPLIT_NAMES, "bins", "units", "held_out"]
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """The command line of a fit."""
+
+    spec: Path
+    data: tuple[str, ...]
+    out: Path
+    overrides: tuple[str, ...] = ()
+    device: str = "auto"
+    seed: int = 0
+    resume: bool = False
+    overwrite: bool = False
+    dry_run: bool = False
+    as_json: bool = False
+    quiet: bool = False
+
+    def resume_command(self) -> str:
+        """What to type so that this fit goes on."""
+        words = ["ncyber", "fit", str(self.spec), *self.data, "--out", str(self.out)]
+        for override in self.overrides:
+            words += ["--set", override]
+        return shlex.join([*words, "--device", self.device, "--seed", str(self.seed), "--resume"])
+
+
+def run_fit(request: FitRequest) -> None:
+    """Train, evaluate on test trials, write the run's folder and print the table.
+
+    Raises UsageError for a device that is not there and a folder that holds another run, ResourceError if
+    another fit is writing there, and what reading (SpecError, DataError), resuming (CheckpointError) and
+    training (NumericalError, Interrupted) raise.
+    """
+    device, folder = chosen_device(request.device), RunFolder(request.out)
+    spec = load_spec(request.spec, request.overrides)
+    paths = resolve_sessions(spec, request.spec, request.data)
+    folder.check(resume=request.resume, overwrite=request.overwrite)
+    with Progress(quiet=request.quiet) as progress:
+        if request.dry_run:
+            _dry_run(request, spec, paths, device, progress)
+            return
+        with folder.locked():
+            rows = _fit_locked(request, folder, _with_files(spec, paths), device, progress)
+    _print(request, folder, spec, rows)
+
+
+def _with_files(spec: Spec, paths: Sequence[Path]) -> Spec:
+    """The spec of this very run: its files by their full names, so that the saved spec says what was read."""
+    files = [str(path.resolve()) for path in paths]
+    return spec.model_copy(update={"data": spec.data.model_copy(update={"sessions": files})})
+
+
+def _read(spec: Spec, paths: Sequence[Path], progress: Progress) -> tuple[Cohort, Layout]:
+    progress.say(f"reading {len(paths)} {'file' if len(paths) == 1 else 'files'}")
+    dtype = torch.float64 if spec.training.dtype == "float64" else torch.float32
+    cohort = cohort_of(read_sessions(spec, paths), dtype)
+    return cohort, measure(spec, cohort)
+
+
+def _fit_locked(
+    request: FitRequest, folder: RunFolder, spec: Spec, device: torch.device, progress: Progress
+) -> list[AnimalSummary]:
+    saved = load(folder.last) if request.resume else None
+    cohort, layout = _read(spec, [Path(name) for name in spec.data.sessions], progress)
+    state: Mapping[str, Any] | None = None
+    if saved is not None:
+        state = _same_fit(saved, spec, layout, request.seed)
+        layout = saved.layout
+    else:
+        folder.clear()
+    write_text(folder.spec, spec_text(spec))
+    job = Job(cohort, spec, layout, folder.path, request.seed, device, request.resume_command())
+    progress.say(f"training on {device}, {_trials(cohort)}")
+    after = None if state is None else resume_point(state)
+    with MetricsLog(folder.metrics, resume_after=after) as log:
+        outcome = fit(job, log, progress.report, state)
+    progress.say("scoring test trials")
+    run = OpenRun(folder.path / BEST, spec, layout, outcome.model, device)
+    rows = summaries(run, cohort.sessions)
+    for floor in floors_hit(outcome.model, layout):
+        progress.say(f"warning: at its floor: {floor}")
+    _write_summary(request, folder, job, outcome, rows)
+    return rows
+
+
+def _same_fit(saved: Checkpoint, spec: Spec, layout: Layout, seed: int) -> dict[str, Any]:
+    """The state to go on from. Raises UsageError or DataError if this is not the fit that was interrupted."""
+    where = str(saved.path)
+    if saved.training is None:
+        raise UsageError("is no checkpoint of an unfinished fit", where=where, remedy="begin again with --overwrite")
+    here, there = (_without_files(one).model_dump() for one in (spec, saved.spec))
+    if here != there:
+        key = _first_difference(here, there)
+        remedy = "give the spec and the --set of the interrupted fit, or begin again with --overwrite"
+        raise UsageError(f"was begun with another {key}", where=where, remedy=remedy)
+    if saved.training["seed"] != seed:
+        remedy = f"write --seed {saved.training['seed']}"
+        raise UsageError(f"was begun with seed {saved.training['seed']}, not {seed}", where=where, remedy=remedy)
+    if saved.layout.sessions != layout.sessions:
+        remedy = "give the files of the interrupted fit, unchanged, or begin again with --overwrite"
+        raise DataError("the recordings are not those that the fit was begun with", where=where, remedy=remedy)
+    return saved.training
+
+
+def _without_files(spec: Spec) -> Spec:
+    return spec.model_copy(update={"data": spec.data.model_copy(update={"sessions": []})})
+
+
+def _first_difference(here: Any, there: Any, path: str = "") -> str:
+    """The dotted key where two specs part."""
+    if isinstance(here, dict) and isinstance(there, dict):
+        for key in [*here, *there]:
+            if here.get(key) != there.get(key):
+                return _first_difference(here.get(key), there.get(key), f"{path}.{key}" if path else str(key))
+    return path
+
+
+def _write_summary(
+    request: FitRequest, folder: RunFolder, job: Job, outcome: FitOutcome, rows: Sequence[AnimalSummary]
+) -> None:
+    provenance = record_provenance(
+        ["ncyber", *sys.argv[1:]],
+        seed=request.seed,
+        spec=spec_text(job.spec),
+        input_sha256={str(session.path): session.sha256 for session in job.cohort.sessions},
+    )
+    animals = [
+        {**row.as_dict(), "constants": animal_constants(outcome.model, job.layout, index)}
+        for index, row in enumerate(rows)
+    ]
+    starts = [
+        {
+            "seed": start.seed,
+            "elbo_nats": start.elbo_nats,
+            "best_epoch": start.best_epoch,
+            "epochs": start.epochs,
+            "refused_steps": start.refused_steps,
+            "signs": start.signs.as_dict(),
+            "warnings": start.signs.warnings(),
+        }
+        for start in outcome.starts
+    ]
+    results = {
+        "animals": animals,
+        "starts": starts,
+        "kept_start": outcome.kept,
+        "epoch_chosen_on": "validation" if outcome.has_validation else "train",
+        "variance_floors_hit": floors_hit(outcome.model, job.layout),
+        "parameters": _parameters(outcome.model),
+        "device": str(job.device),
+    }
+    write_summary(folder.summary, provenance, results)
+
+
+def _parameters(model: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def _trials(cohort: Cohort) -> str:
+    counts = [f"{len(cohort.picks(part))} {name}" for part, name in enumerate(SPLIT_NAMES)]
+    return f"{', '.join(counts)} trials of {len(cohort.animals)} animals"
+
+
+def _dry_run(
+    request: FitRequest, spec: Spec, paths: Sequence[Path], device: torch.device, progress: Progress
+) -> None:
+    """Read everything and say what would be trained; nothing is written."""
+    cohort, layout = _read(spec, paths, progress)
+    rows = [
+        {
+            "animal": session.animal,
+            "session": session.session,
+            **{name: int((session.split == part).sum()) for part, name in enumerate(SPLIT_NAMES)},
+            "bins": session.mask.shape[1],
+            "units": len(session.unit_id),
+            "held_out": int(session.held_out.sum()),
+        }
+        for session in cohort.sessions
+    ]
+    model = assemble(spec, layout, torch.Generator().manual_seed(request.seed))
+    table(rows, _SIZES, as_json=request.as_json)
+    if not request.as_json:
+        starts, epochs = spec.training.starts, spec.training.epochs
+        print(f"{_parameters(model)} parameters, {starts} x {epochs} epochs on {device}, {_trials(cohort)}")
+        print(f"nothing is written; without --dry-run the run would be {request.out}")
+
+
+def _print(request: FitRequest, folder: RunFolder, spec: Spec, rows: Sequence[AnimalSummary]) -> None:
+    if request.as_json:
+        table([row.as_dict() | {"run": str(folder.path)} for row in rows], [], as_json=True)
+        return
+    shown = [
+        {
+            "animal": row.animal,
+            "trials": row.trials,
+            "neurons": row.neurons,
+            "co-bps (null)": _with_null(row),
+            "behavior R2": row.behavior_r2,
+            "objective": row.objective,
+        }
+        for row in rows
+    ]
+    table(shown, list(shown[0]))
+    data = " ".join(request.data) or " ".join(normpath(request.spec.parent / name) for name in spec.data.sessions)
+    print(f"wrote {folder.path / BEST}, {METRICS}, {SUMMARY}")
+    print(f"next: ncyber infer {folder.path} {data} --out results.h5")
+
+
+def _with_null(row: AnimalSummary) -> str | None:
+    if row.co_bps is None:
+        return None
+    return f"{row.co_bps:.2f} ({'-' if row.co_bps_null is None else f'{row.co_bps_null:.2f}'})"
