@@ -58,7 +58,7 @@ def infer_run(run: Path, data: Sequence[str], out: Path, options: InferOptions, 
         ["ncyber", *sys.argv[1:]],
         seed=options.seed,
         spec=spec_text(opened.spec),
-        input_sha256={str(session.path): session.sha256 for session in sessions},
+        input_sha256={str(opened.path): opened.sha256} | {str(s.path): s.sha256 for s in sessions},
     )
     settings = _settings(opened, options)
     rows, progress = [], Progress()

@@ -61,7 +61,10 @@ def simulate_run(run: Path, data: Sequence[str], out: Path, options: SimulateOpt
     schedule = _schedule(opened, options.objective)
     sources, digests = _sources(opened, run, data, options)
     provenance = record_provenance(
-        ["ncyber", *sys.argv[1:]], seed=options.seed, spec=spec_text(opened.spec), input_sha256=digests
+        ["ncyber", *sys.argv[1:]],
+        seed=options.seed,
+        spec=spec_text(opened.spec),
+        input_sha256={str(opened.path): opened.sha256, **digests},
     )
     with ResultsWriter(
         out, {**provenance.attributes(), "run": str(opened.path)}, overwrite=options.overwrite
