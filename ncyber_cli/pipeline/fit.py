@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from os.path import normpath
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from ncyber_cli.outputs.summary import AnimalSummary
 from ncyber_cli.pipeline.constants import animal_constants, floors_hit
 from ncyber_cli.pipeline.device import chosen_device
 from ncyber_cli.pipeline.held_out import summaries
-from ncyber_cli.pipeline.open_run import OpenRun
+from ncyber_cli.pipeline.open_run import open_run
 from ncyber_cli.pipeline.run_folder import METRICS, SUMMARY, RunFolder
 from ncyber_cli.pipeline.sessions import cohort_of, read_sessions
 from ncyber_cli.reporting import Progress, table
@@ -112,11 +112,16 @@ def _fit_locked(
     with MetricsLog(folder.metrics, resume_after=after) as log:
         outcome = fit(job, log, progress.report, state)
     progress.say("scoring test trials")
-    run = OpenRun(folder.path / BEST, spec, layout, outcome.model, device)
+    run = open_run(folder.path, "best", device.type)
     rows = summaries(run, cohort.sessions)
-    for floor in floors_hit(outcome.model, layout):
+    floors = floors_hit(run.model, layout)
+    for floor in floors:
         progress.say(f"warning: at its floor: {floor}")
-    _write_summary(request, folder, job, outcome, rows)
+    animals = [
+        {**row.as_dict(), "constants": animal_constants(run.model, layout, index)} for index, row in enumerate(rows)
+    ]
+    found = {"animals": animals, "variance_floors_hit": floors, "parameters": _parameters(run.model)}
+    _write_summary(folder, job, outcome, found)
     return rows
 
 
@@ -152,41 +157,20 @@ def _first_difference(here: Any, there: Any, path: str = "") -> str:
     return path
 
 
-def _write_summary(
-    request: FitRequest, folder: RunFolder, job: Job, outcome: FitOutcome, rows: Sequence[AnimalSummary]
-) -> None:
+def _write_summary(folder: RunFolder, job: Job, outcome: FitOutcome, found: Mapping[str, Any]) -> None:
     provenance = record_provenance(
         ["ncyber", *sys.argv[1:]],
-        seed=request.seed,
+        seed=job.seed,
         spec=spec_text(job.spec),
         input_sha256={str(session.path): session.sha256 for session in job.cohort.sessions},
     )
-    animals = [
-        {**row.as_dict(), "constants": animal_constants(outcome.model, job.layout, index)}
-        for index, row in enumerate(rows)
-    ]
     starts = [
-        {
-            "seed": start.seed,
-            "elbo_nats": start.elbo_nats,
-            "best_epoch": start.best_epoch,
-            "epochs": start.epochs,
-            "refused_steps": start.refused_steps,
-            "signs": start.signs.as_dict(),
-            "warnings": start.signs.warnings(),
-        }
+        {**asdict(start), "signs": start.signs.as_dict(), "warnings": start.signs.warnings()}
         for start in outcome.starts
     ]
-    results = {
-        "animals": animals,
-        "starts": starts,
-        "kept_start": outcome.kept,
-        "epoch_chosen_on": "validation" if outcome.has_validation else "train",
-        "variance_floors_hit": floors_hit(outcome.model, job.layout),
-        "parameters": _parameters(outcome.model),
-        "device": str(job.device),
-    }
-    write_summary(folder.summary, provenance, results)
+    chosen_on = "validation" if outcome.has_validation else "train"
+    fitted = {"starts": starts, "kept_start": outcome.kept, "epoch_chosen_on": chosen_on, "device": str(job.device)}
+    write_summary(folder.summary, provenance, {**found, **fitted})
 
 
 def _parameters(model: torch.nn.Module) -> int:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from ncyber_cli.data.batches import Batch, Cohort
 from ncyber_cli.data.recording import Session
-from ncyber_cli.errors import CheckpointError, UsageError
+from ncyber_cli.errors import CheckpointError
 from ncyber_cli.inference.elbo import NeuroModel
 from ncyber_cli.inference.trial_noise import TrialKey
 from ncyber_cli.model.layout import Layout
 from ncyber_cli.outputs.results_layout import Features, SessionHeader
+from ncyber_cli.pipeline.device import chosen_device
 from ncyber_cli.spec import PointMass, Setpoint, Spec
 from ncyber_cli.training.checkpoint import load, restore
 
@@ -50,20 +51,12 @@ def open_run(run: Path, which: str, device: str) -> OpenRun:
 
     Raises CheckpointError for a folder that is no run, UsageError for a device that is not there.
     """
-    chosen = _device(device)
+    chosen = chosen_device(device)
     path = _checkpoint(Path(run), which)
     checkpoint = load(path)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return OpenRun(path, digest, checkpoint.spec, checkpoint.layout, restore(checkpoint, chosen), chosen)
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("no CUDA device is available", where="--device cuda", remedy="write --device cpu")
-    return torch.device(name)
 
 
 def _checkpoint(run: Path, which: str) -> Path:

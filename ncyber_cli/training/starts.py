@@ -15,7 +15,6 @@ from torch import Tensor
 from ncyber_cli.data.batches import Cohort
 from ncyber_cli.errors import Interrupted
 from ncyber_cli.inference.assemble import assemble
-from ncyber_cli.inference.elbo import NeuroModel
 from ncyber_cli.model.layout import Layout
 from ncyber_cli.outputs.metrics_log import MetricsLog
 from ncyber_cli.spec import Spec
@@ -49,8 +48,7 @@ class StartResult:
 
 @dataclass(frozen=True)
 class FitOutcome:
-    model: NeuroModel  # with the weights of best.pt
-    kept: int  # the start they are of
+    kept: int  # the start whose best epoch is best.pt
     starts: list[StartResult]
     has_validation: bool  # False: training trials had to choose
 
@@ -141,17 +139,12 @@ class _Starts:
         self._saved_s = time.monotonic()
 
     def outcome(self) -> FitOutcome:
-        model = self._model(0)
-        model.load_state_dict(self.kept)
         kept = max(range(len(self.finished)), key=lambda index: self.finished[index].rank)
-        return FitOutcome(model.to(self.job.device).eval(), kept, self.finished, choosing_trials(self.job.cohort)[1])
-
-    def _model(self, seed: int) -> NeuroModel:
-        return assemble(self.job.spec, self.job.layout, torch.Generator().manual_seed(seed))
+        return FitOutcome(kept, self.finished, choosing_trials(self.job.cohort)[1])
 
     def _begin(self, *, warm: bool) -> Start:
         seed = self.job.seed + len(self.finished)
-        model = self._model(seed)
+        model = assemble(self.job.spec, self.job.layout, torch.Generator().manual_seed(seed))
         if warm:
             warm_start(model, self.job.cohort)
         return Start(model.to(self.job.device), self.job.cohort, self.job.spec, seed)
