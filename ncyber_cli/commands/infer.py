@@ -8,16 +8,13 @@ from typing import Annotated
 
 import typer
 
+from ncyber_cli.commands.choices import Device, Kept
+
 
 class Sources(StrEnum):
     both = "both"
     neural = "neural"
     behavior = "behavior"
-
-
-class Which(StrEnum):
-    best = "best"
-    last = "last"
 
 
 def infer(
@@ -45,10 +42,10 @@ def infer(
     nwb: Annotated[
         Path | None, typer.Option(help="Folder for one NWB file a session as well.", show_default=False)
     ] = None,
-    checkpoint: Annotated[Which, typer.Option(help="best.pt or last.pt of the run.")] = Which.best,
+    checkpoint: Annotated[Kept, typer.Option(help="best.pt or last.pt of the run.")] = Kept.best,
     batch: Annotated[int, typer.Option(min=1, help="Trials at a time; changes speed and memory only.")] = 64,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the samples.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[Device, typer.Option(help="auto: the GPU if there is one.")] = Device.auto,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
 ) -> None:
@@ -68,7 +65,7 @@ def infer(
             checkpoint=checkpoint.value,
             batch=batch,
             seed=seed,
-            device=device,
+            device=device.value,
             overwrite=overwrite,
         ),
         as_json=as_json,

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from ncyber_cli.commands.choices import Device, Kept
+
 
 class Loop(StrEnum):
     closed = "closed"
@@ -19,11 +21,6 @@ class Part(StrEnum):
     validation = "validation"
     test = "test"
     all = "all"
-
-
-class Which(StrEnum):
-    best = "best"
-    last = "last"
 
 
 def simulate(
@@ -63,10 +60,10 @@ def simulate(
     noise: Annotated[
         bool, typer.Option("--noise/--no-noise", help="Noise of brain, body and objective after the first bin.")
     ] = True,
-    checkpoint: Annotated[Which, typer.Option(help="best.pt or last.pt of the run.")] = Which.best,
+    checkpoint: Annotated[Kept, typer.Option(help="best.pt or last.pt of the run.")] = Kept.best,
     batch: Annotated[int, typer.Option(min=1, help="Trials at a time; changes speed and memory only.")] = 64,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same noise, whatever else is set.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[Device, typer.Option(help="auto: the GPU if there is one.")] = Device.auto,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
 ) -> None:
@@ -90,7 +87,7 @@ def simulate(
             checkpoint=checkpoint.value,
             batch=batch,
             seed=seed,
-            device=device,
+            device=device.value,
             overwrite=overwrite,
         ),
         as_json=as_json,
