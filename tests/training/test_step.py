@@ -1,0 +1,106 @@
+"""A training step: repeatable to the bit, downhill, and refused as a whole where a number is not finite."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny import MODELS, Tiny, make_tiny
+
+from ncyber_cli.inference.elbo import Noise, draw_noise
+from ncyber_cli.training.blinding import Blinding, draw_blinding
+from ncyber_cli.training.schedule import kl_weight, make_optimizer, set_learning_rate
+from ncyber_cli.training.step import StepResult, train_step
+from ncyber_cli.training.warm_start import warm_start
+
+EVERY_MODEL = pytest.mark.parametrize("kind", MODELS)
+
+
+def drawn(tiny: Tiny, seed: int = 0) -> tuple[Blinding, Noise]:
+    generator = torch.Generator().manual_seed(seed)
+    n_trial, n_time = tiny.batch.mask.shape
+    blinding = draw_blinding(tiny.batch, tiny.spec.inference, generator)
+    return blinding, draw_noise(tiny.model, n_time, n_trial, generator)
+
+
+def steps(tiny: Tiny, count: int, learning_rate: float = 1e-2) -> list[StepResult]:
+    optimizer = make_optimizer(tiny.model, learning_rate, 1e-4)
+    return [
+        train_step(tiny.model, optimizer, tiny.batch, *drawn(tiny, seed), 1.0, len(tiny.batch.session))
+        for seed in range(count)
+    ]
+
+
+@EVERY_MODEL
+def test_the_same_steps_make_the_same_model_to_the_bit(kind: str) -> None:
+    first, again = make_tiny(kind, dtype="float32"), make_tiny(kind, dtype="float32")
+    steps(first, 2)
+    steps(again, 2)
+    for name, values in first.model.state_dict().items():
+        assert torch.equal(values, again.model.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("kind", ["brain_only", "reach", "linear_body"])
+def test_steps_go_downhill(kind: str) -> None:
+    tiny = make_tiny(kind)
+    warm_start(tiny.model, tiny.cohort)
+    losses = torch.stack([result.loss for result in steps(tiny, 30)])
+    assert losses[-5:].mean() < losses[:5].mean()
+
+
+@EVERY_MODEL
+def test_a_step_that_is_not_finite_leaves_every_parameter_as_it_was(kind: str) -> None:
+    tiny = make_tiny(kind)
+    optimizer = make_optimizer(tiny.model, 1e-2, 1e-4)
+    n_trial = len(tiny.batch.session)
+    train_step(tiny.model, optimizer, tiny.batch, *drawn(tiny), 1.0, n_trial)  # the optimiser has momentum
+    before = {name: p.detach().clone() for name, p in tiny.model.named_parameters()}
+    blinding, noise = drawn(tiny, 1)
+    noise.latent[3, 1, 0] = torch.nan
+    result = train_step(tiny.model, optimizer, tiny.batch, blinding, noise, 1.0, n_trial)
+    assert result.finite == 0
+    assert not torch.isfinite(result.elbo)
+    for name, parameter in tiny.model.named_parameters():
+        assert torch.equal(parameter, before[name]), name
+    assert all(torch.isfinite(values).all() for values in tiny.model.state_dict().values())
+    after = train_step(tiny.model, optimizer, tiny.batch, *drawn(tiny, 2), 1.0, n_trial)
+    assert after.finite == 1
+    assert all(torch.isfinite(values).all() for values in tiny.model.state_dict().values())
+
+
+def test_an_infinite_observation_is_refused_too() -> None:
+    tiny = make_tiny("reach")
+    before = {name: p.detach().clone() for name, p in tiny.model.named_parameters()}
+    body = tiny.batch.body.clone()
+    body[2, 4] = torch.inf
+    tiny = replace(tiny, batch=replace(tiny.batch, body=body))
+    assert steps(tiny, 1)[0].finite == 0
+    assert all(torch.equal(parameter, before[name]) for name, parameter in tiny.model.named_parameters())
+
+
+def test_a_taken_step_says_so_and_moves_what_is_learned() -> None:
+    tiny = make_tiny("reach")
+    before = {name: p.detach().clone() for name, p in tiny.model.named_parameters()}
+    assert steps(tiny, 1)[0].finite == 1
+    still = {name for name, p in tiny.model.named_parameters() if torch.equal(p, before[name]) and p.numel()}
+    assert still == {name for name, p in tiny.model.named_parameters() if not p.requires_grad}
+
+
+def test_quantities_on_a_log_scale_move_faster_and_do_not_decay() -> None:
+    optimizer = make_optimizer(make_tiny("reach").model, 1e-3, 0.1)
+    slow, fast = optimizer.param_groups
+    set_learning_rate(optimizer, 1e-3, 0.5)
+    assert fast["lr"] > slow["lr"]
+    assert (slow["weight_decay"], fast["weight_decay"]) == (0.1, 0.0)
+
+
+def test_the_learning_rate_warms_up_and_ends_low_and_the_kl_reaches_its_full_weight() -> None:
+    optimizer, rates = make_optimizer(make_tiny("brain_only").model, 1e-3, 0.0), []
+    for progress in (0.0, 0.05, 0.5, 1.0):
+        set_learning_rate(optimizer, 1e-3, progress)
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert rates[0] < 0.05 * rates[1]
+    assert rates[1] > rates[2] > rates[3] > 0
+    assert kl_weight(0.0) < 0.1
+    assert kl_weight(0.5) == kl_weight(1.0) == 1.0
