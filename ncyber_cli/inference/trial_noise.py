@@ -52,7 +52,8 @@ def path_noise(model: NeuroModel, keys: Sequence[TrialKey], n_time: int, seed: i
     rest = np.stack([stream.standard_normal((n_time, sum(widths))) for stream in drawn], axis=1)
     like = model.loop.initial_mean
     jump, latent, objective, student, chi = torch.split(torch.from_numpy(rest).to(like), widths, -1)
-    chi_square = chi.square().unflatten(-1, (n_residual, _CHI_SQUARE)).mean(-1).clamp(min=_SMALLEST_CHI_SQUARE)
+    squares = chi.square().reshape(n_time, len(keys), n_residual, _CHI_SQUARE)
+    chi_square = squares.mean(-1).clamp(min=_SMALLEST_CHI_SQUARE)
     noise = Noise(latent, objective, torch.from_numpy(first).to(like), student / chi_square.sqrt())
     return PathNoise(noise, torch.special.ndtr(jump[..., 0]))
 

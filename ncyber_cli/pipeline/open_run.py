@@ -20,7 +20,7 @@ from ncyber_cli.model.layout import Layout
 from ncyber_cli.outputs.results_layout import Features, SessionHeader
 from ncyber_cli.pipeline.device import chosen_device
 from ncyber_cli.spec import PointMass, Setpoint, Spec
-from ncyber_cli.training.checkpoint import load, restore
+from ncyber_cli.training.checkpoint import BEST, LAST, load, restore
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _checkpoint(run: Path, which: str) -> Path:
         raise CheckpointError("there is no such run", where=str(run), remedy=remedy)
     if run.is_file():
         return run
-    names = ("best.pt", "last.pt") if which == "best" else ("last.pt",)
+    names = (BEST, LAST) if which == "best" else (LAST,)
     for name in names:
         if (run / name).exists():
             return run / name
