@@ -63,9 +63,12 @@ def make_spec(model: dict[str, Any], inference: dict[str, Any] | None = None, dt
     )
 
 
-def smooth_latent(rng: np.random.Generator, trials: int, bins: int, size: int = 2) -> NDArray[np.float64]:
-    """Damped oscillations of unit variance, (trial, time, size): known and low-dimensional."""
+def smooth_latent(
+    rng: np.random.Generator, trials: int, bins: int, size: int = 2, *, locked: bool = False
+) -> NDArray[np.float64]:
+    """Oscillations of unit variance, (trial, time, size): known and low-dimensional; `locked` to the trial's start."""
     time, phase = np.arange(bins)[None, :, None], rng.uniform(0, 2 * np.pi, (trials, 1, size))
+    phase = 0.1 * phase if locked else phase
     speed = 2 * np.pi * (1 + np.arange(size)) / 25
     return np.sqrt(2) * np.sin(speed * time + phase)
 
@@ -81,12 +84,13 @@ def make_session(
     signal: str = "spikes",
     mean_count: float = 0.5,
     shortest: int | None = None,
+    locked: bool = False,
     inputs: int = 1,
     seed: int = 0,
 ) -> Session:
     """A session of smooth latents; areas alternate M1, PMd; trials are 60 % train, 20 % validation, 20 % test."""
     rng = np.random.default_rng(seed)
-    latent = smooth_latent(rng, trials, bins)
+    latent = smooth_latent(rng, trials, bins, locked=locked)
     log_rate = np.log(mean_count) + latent @ rng.normal(0, 0.5, (2, units))
     observation: NDArray[Any]
     if signal == "spikes":

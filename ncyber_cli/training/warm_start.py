@@ -62,9 +62,8 @@ def warm_start(model: NeuroModel, cohort: Cohort) -> None:
             _set(encoder.unit_scale[index, :n_unit], activity.scale)
             _set(encoder.latent_path[index, :n_unit], path)
             if isinstance(loop.emission, Gaussian):
-                variance = np.nanvar(activity.observation, axis=(0, 1))
                 table = torch.ones(loop.emission.n_unit, dtype=torch.float64)
-                _set(table[:n_unit], variance)
+                _set(table[:n_unit], _moments(activity.observation)[1])
                 loop.emission.start_variance(index, table)
         both = activity.inside[:, 1:] & activity.inside[:, :-1]
         steps.append(np.diff(scores, axis=1)[both])
@@ -86,14 +85,23 @@ def _set(target: torch.Tensor, values: Array) -> None:
     target.copy_(torch.as_tensor(values, dtype=target.dtype))
 
 
+def _moments(observation: Array) -> tuple[Array, Array]:
+    """Mean and variance of each unit over its recorded entries; zeros for a unit that has none."""
+    there = ~np.isnan(observation)
+    count = np.maximum(there.sum(axis=(0, 1)), 1)
+    mean = np.where(there, observation, 0.0).sum(axis=(0, 1)) / count
+    variance = np.square(np.where(there, observation - mean, 0.0)).sum(axis=(0, 1)) / count
+    return mean, variance
+
+
 def _activity(session: Session, is_count: bool) -> Activity:
     trials = np.flatnonzero(session.split == TRAIN)
     most = max(1, _MOST_ENTRIES // max(1, session.mask.shape[1] * len(session.unit_id)))
     trials = trials[:: max(1, -(-len(trials) // most))]
     inside = session.mask[trials]
     observation = np.where(inside[:, :, None], session.observation[trials], np.nan).astype(np.float64)
-    mean = np.nan_to_num(np.nanmean(observation, axis=(0, 1)))
-    spread = np.sqrt(np.maximum(mean, 0)) if is_count else np.nan_to_num(np.nanstd(observation, axis=(0, 1)))
+    mean, variance = _moments(observation)
+    spread = np.sqrt(np.maximum(mean, 0)) if is_count else np.sqrt(variance)
     scale = np.where(spread > 0, spread, 1.0)
     there = ~np.isnan(observation)
     standard = np.where(there, (observation - mean) / scale, 0.0)
