@@ -57,7 +57,8 @@ class GatedLayer(nn.Module):
         inner = self.norm(values)
         gate = torch.sigmoid(self.gate(inner))
         memory = AffineScan.apply(gate, (1 - gate) * self.candidate(inner))  # type: ignore[no-untyped-call]
-        return values + self.out(torch.nn.functional.gelu(memory))
+        told: Tensor = self.out(torch.nn.functional.gelu(memory))
+        return values + told
 
 
 class Backbone(nn.Sequential):
