@@ -179,7 +179,8 @@ def _parameters(model: torch.nn.Module) -> int:
 
 def _trials(cohort: Cohort) -> str:
     counts = [f"{len(cohort.picks(part))} {name}" for part, name in enumerate(SPLIT_NAMES)]
-    return f"{', '.join(counts)} trials of {len(cohort.animals)} animals"
+    n_animal = len(cohort.animals)
+    return f"{', '.join(counts)} trials of {n_animal} {'animal' if n_animal == 1 else 'animals'}"
 
 
 def _dry_run(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ncyber_cli.data.batches import Batch, Cohort, Picks
+from ncyber_cli.data.recording import TRAIN
 from ncyber_cli.errors import NumericalError
 from ncyber_cli.inference.elbo import NeuroModel, Noise, body_residuals, draw_noise, sample_posterior
 from ncyber_cli.spec import Spec
@@ -16,23 +19,22 @@ from ncyber_cli.training.step import loss_of
 
 _SEED = 1
 _LOWER = "lower training.learning_rate, or fit with training.dtype: float64"
+_CHECK = f"check the recorded values there; if they are sound, {_LOWER}"
 
 
 def numerical_error(model: NeuroModel, cohort: Cohort, picks: Picks, spec: Spec) -> NumericalError:
     """Run the refused batch `picks` once more, unblinded, and say where it stops being finite."""
-    device = model.loop.initial_mean.device
-    weights = [name for name, value in model.state_dict().items() if not torch.isfinite(value).all()]
-    if weights:
-        what = f"the model's own {weights[0]} is not finite"
-        return NumericalError(what, where=_trial(cohort, picks[0]), remedy=_LOWER)
-    batch = cohort.batch(picks).to(device)
+    batch = cohort.batch(picks).to(model.loop.initial_mean.device)
     for name, finite in _data_is_finite(batch).items():
         if place := _first(cohort, picks, finite):
             return NumericalError(f"{name} is not finite", where=place, remedy="check the recorded values there")
+    weights = [name for name, value in model.state_dict().items() if not torch.isfinite(value).all()]
+    if weights:  # a value out of all proportion has got into a scale
+        what = f"the model's own {weights[0]} is not finite, and this is the most extreme value it was given"
+        return NumericalError(what, where=_most_extreme(cohort), remedy=_CHECK)
     for name, finite in _terms_are_finite(model, batch, spec).items():
         if place := _first(cohort, picks, finite):
-            remedy = f"check the recorded values there; if they are sound, {_LOWER}"
-            return NumericalError(f"{name} is not finite", where=place, remedy=remedy)
+            return NumericalError(f"{name} is not finite", where=place, remedy=_CHECK)
     return _gradient_error(model, cohort, picks, spec)
 
 
@@ -78,6 +80,27 @@ def _first(cohort: Cohort, picks: Picks, finite: Tensor) -> str | None:
     first_bin = np.where(bad.any(1), bad.argmax(1), bad.shape[1])
     row = int(first_bin.argmin())
     return f"{_trial(cohort, picks[row])}, bin {int(first_bin[row])}"
+
+
+def _most_extreme(cohort: Cohort) -> str:
+    """Where a recorded value of the training trials is largest beside the mean size of its channel."""
+    largest, place = -1.0, ""
+    for index, session in enumerate(cohort.sessions):
+        for values in (session.observation, session.body, session.input, session.force):
+            trials = np.flatnonzero(session.split == TRAIN)
+            sizes = [_size(session.mask[trial], values[trial]) for trial in trials]
+            mean = np.mean([size.mean(axis=0) for size in sizes], axis=0)
+            for trial, size in zip(trials, sizes, strict=True):
+                beside = (size / np.where(mean > 0, mean, 1.0)).max(axis=1, initial=0.0)
+                if beside.max() > largest:
+                    largest = float(beside.max())
+                    place = f"{_trial(cohort, np.array([index, trial]))}, bin {int(beside.argmax())}"
+    return place
+
+
+def _size(inside: NDArray[np.bool_], values: NDArray[Any]) -> NDArray[np.float64]:
+    """Absolute values (time, feature) of a trial, zero where missing; infinity is the largest number there is."""
+    return np.abs(np.nan_to_num(np.where(inside[:, None], values, 0).astype(np.float64)))
 
 
 def _trial(cohort: Cohort, pick: NDArray[np.int64]) -> str:

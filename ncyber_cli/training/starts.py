@@ -176,7 +176,7 @@ class _Starts:
             choosing: result.evaluation.elbo_nats,
             "co_bps": result.evaluation.co_bps,
             "kl_nats": result.evaluation.kl_nats,
-            "body_nats": result.evaluation.body_nats,
+            "body_nats": None if self.current.model.loop.body is None else result.evaluation.body_nats,
             "learning_rate": result.learning_rate,
             "refused_steps": result.refused_steps,
         }
