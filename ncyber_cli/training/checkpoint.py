@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,12 +102,14 @@ def restore(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> Neuro
 
 def _read(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of a foreign file before it refuses it
+            return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError("there is no such checkpoint", where=str(path), remedy=_FIT) from error
-    except OSError as error:
-        raise CheckpointError(error.strerror or "cannot be read", where=str(path), remedy=_FIT) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, pickle.UnpicklingError) as error:
+    except PermissionError as error:
+        raise CheckpointError("may not be read", where=str(path), remedy="ask its owner") from error
+    except (OSError, RuntimeError, EOFError, LookupError, ValueError, AttributeError, pickle.UnpicklingError) as error:
         raise CheckpointError("cannot be read as a checkpoint", where=str(path), remedy=_DAMAGED) from error
 
 

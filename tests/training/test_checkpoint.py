@@ -1,0 +1,114 @@
+"""A checkpoint comes back as it went, or says why not; nothing in it is executed, and a failed write harms nothing."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import MODELS, Tiny, make_tiny
+
+from ncyber_cli.errors import CheckpointError, ResourceError
+from ncyber_cli.training import checkpoint
+from ncyber_cli.training.checkpoint import Checkpoint, load, restore, save
+from ncyber_cli.training.measure import measure
+
+
+def saved(tiny: Tiny, path: Path, training: dict[str, Any] | None = None) -> Checkpoint:
+    layout = measure(tiny.spec, tiny.cohort)
+    save(path, spec=tiny.spec, layout=layout, model_state=tiny.model.state_dict(), training=training)
+    return load(path)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_model_comes_back_to_the_bit(kind: str, tmp_path: Path) -> None:
+    tiny = make_tiny(kind)
+    read = saved(tiny, tmp_path / "best.pt")
+    assert (read.spec, read.layout, read.training) == (tiny.spec, measure(tiny.spec, tiny.cohort), None)
+    restored = restore(read)
+    assert not restored.training
+    for name, values in tiny.model.state_dict().items():
+        assert torch.equal(restored.state_dict()[name], values), name
+
+
+def test_the_state_of_a_fit_comes_back_as_plain_data(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(3)
+    state = {"noise": generator.get_state(), "epoch": 4, "best_elbo": float("-inf"), "finished": [{"seed": 0}]}
+    read = saved(make_tiny(), tmp_path / "last.pt", state).training
+    assert read is not None
+    assert torch.equal(read.pop("noise"), state.pop("noise"))
+    assert read == state
+
+
+def test_a_folder_stands_for_its_best_checkpoint(tmp_path: Path) -> None:
+    saved(make_tiny(), tmp_path / "best.pt")
+    assert load(tmp_path).path == tmp_path / "best.pt"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+def test_a_truncated_file_is_refused(share: float, tmp_path: Path) -> None:
+    saved(make_tiny(), tmp_path / "best.pt")
+    os.truncate(tmp_path / "best.pt", int(share * (tmp_path / "best.pt").stat().st_size))
+    with pytest.raises(CheckpointError, match="the file is damaged"):
+        load(tmp_path / "best.pt")
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="there is no such checkpoint"):
+        load(tmp_path / "best.pt")
+
+
+@pytest.mark.parametrize("content", [{"state_dict": {}}, [1, 2], {"format": "another"}])
+def test_another_programs_file_is_refused(content: object, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "foreign.pt")
+    with pytest.raises(CheckpointError, match="is not a checkpoint of ncyber"):
+        load(tmp_path / "foreign.pt")
+
+
+class Harm:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.mkdir, ("harm",))
+
+
+@pytest.mark.parametrize("write", [torch.save, lambda harm, path: Path(path).write_bytes(pickle.dumps(harm))])
+def test_code_in_a_file_is_not_run(write: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(Harm(), tmp_path / "harm.pt")
+    with pytest.raises(CheckpointError):
+        load(tmp_path / "harm.pt")
+    assert not (tmp_path / "harm").exists()
+
+
+def test_a_later_format_asks_for_an_upgrade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "VERSION", 7)
+    saved(make_tiny(), tmp_path / "best.pt")
+    monkeypatch.undo()
+    with pytest.raises(CheckpointError, match=r"version 7.*upgrade ncyber"):
+        load(tmp_path / "best.pt")
+
+
+def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
+    tiny = make_tiny()
+    state = {name: values for name, values in tiny.model.state_dict().items() if "read_in" not in name}
+    save(tmp_path / "best.pt", spec=tiny.spec, layout=measure(tiny.spec, tiny.cohort), model_state=state)
+    with pytest.raises(CheckpointError, match="does not fit this version of the model"):
+        restore(load(tmp_path / "best.pt"))
+
+
+def test_a_failed_write_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = make_tiny()
+    saved(tiny, tmp_path / "best.pt")
+    before = (tmp_path / "best.pt").read_bytes()
+
+    def full(content: object, file: Any) -> None:
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(ResourceError, match="the disk is full"):
+        saved(tiny, tmp_path / "best.pt")
+    assert (tmp_path / "best.pt").read_bytes() == before
+    assert list(tmp_path.iterdir()) == [tmp_path / "best.pt"]

@@ -1,0 +1,136 @@
+"""A fit that was stopped and went on is the fit that was never stopped, to the bit."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fits import STEPS, make_job, metrics, run
+
+from ncyber_cli.errors import Interrupted
+from ncyber_cli.training import loop
+from ncyber_cli.training.checkpoint import load
+from ncyber_cli.training.starts import Job
+
+
+def interrupt_in_step(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals) -> None:
+    """Let a signal arrive while the `step`-th step from now on is taken, counted from 1."""
+    taken = 0
+    real = loop.train_step
+
+    def train_step(*arguments: Any) -> Any:
+        nonlocal taken
+        taken += 1
+        if taken == step:
+            signal.raise_signal(number)
+        return real(*arguments)
+
+    monkeypatch.setattr(loop, "train_step", train_step)
+
+
+def assert_same(one: Any, other: Any, path: str = "") -> None:
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), path
+        for key in one:
+            assert_same(one[key], other[key], f"{path}.{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), path
+        for index, (left, right) in enumerate(zip(one, other, strict=True)):
+            assert_same(left, right, f"{path}.{index}")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), path
+    else:
+        assert one == other, path
+
+
+def assert_same_run(one: Job, other: Job) -> None:
+    assert metrics(one) == metrics(other)
+    for name in ("best.pt", "last.pt"):
+        left, right = load(one.folder / name), load(other.folder / name)
+        assert_same(left.model_state, right.model_state, name)
+        assert_same(left.training, right.training, name)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    job = make_job(tmp_path_factory.mktemp("whole"), starts=2)
+    run(job)
+    return job
+
+
+@pytest.mark.parametrize(
+    "step",
+    [STEPS + 2, 3 * STEPS, 3 * STEPS + 2, 6 * STEPS],
+    ids=["mid-epoch", "end of a start", "second start", "very last"],
+)
+def test_stopped_and_resumed_equals_never_stopped(
+    step: int, whole: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job(tmp_path, starts=2)
+    with monkeypatch.context() as patch:
+        interrupt_in_step(patch, step, signal.SIGTERM)
+        with pytest.raises(Interrupted):
+            run(job)
+    run(job, resume=True)
+    assert_same_run(whole, job)
+
+
+@pytest.mark.parametrize("kind", ["reach_jump", "linear_body", "brain_only"])
+def test_every_kind_of_state_is_kept(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Annealed priors, variances that move in closed form, models without a body; stopped twice."""
+    once = make_job(tmp_path / "once", kind)
+    once.folder.mkdir()
+    run(once)
+    twice = make_job(tmp_path / "twice", kind)
+    twice.folder.mkdir()
+    for resume, step in ((False, STEPS), (True, 2)):
+        with monkeypatch.context() as patch, pytest.raises(Interrupted):
+            interrupt_in_step(patch, step, signal.SIGUSR1)
+            run(twice, resume=resume)
+    run(twice, resume=True)
+    assert_same_run(once, twice)
+
+
+def test_what_a_stopped_fit_has_logged_beyond_its_state_is_taken_back(
+    whole: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A killed fit has saved nothing for up to half a minute; its later lines of metrics are written anew."""
+    job = make_job(tmp_path, starts=2)
+    with monkeypatch.context() as patch:
+        interrupt_in_step(patch, STEPS + 1, signal.SIGTERM)
+        with pytest.raises(Interrupted):
+            run(job)
+    line = (job.folder / "metrics.jsonl").read_bytes()
+    (job.folder / "metrics.jsonl").write_bytes(line + line.replace(b'"epoch": 1', b'"epoch": 2') + line[:20])
+    run(job, resume=True)
+    assert metrics(job) == metrics(whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_a_signal_ends_the_fit_with_its_number_and_the_command_to_go_on(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.getsignal(number)
+    interrupt_in_step(monkeypatch, 2, number)
+    job = make_job(tmp_path)
+    with pytest.raises(Interrupted, match=f"{number.name}.*go on with: {job.resume_command}") as ended:
+        run(job)
+    assert ended.value.exit_code == 128 + number
+    assert signal.getsignal(number) is before
+    state = load(tmp_path / "last.pt").training
+    assert state is not None
+    assert state["current"]["step"] == 2
+    assert (tmp_path / "best.pt").exists()
+
+
+def test_a_second_ctrl_c_does_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def train_step(*arguments: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(loop, "train_step", train_step)
+    with pytest.raises(KeyboardInterrupt):
+        run(make_job(tmp_path))
