@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any
 
 _ASK_TO_STOP = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)  # a kill, a cluster's time limit, Ctrl-C
 
@@ -20,7 +20,7 @@ class Interrupts:
         self.received: int | None = None
         self._before: dict[signal.Signals, Any] = {}
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._note) for number in _ASK_TO_STOP}
         return self
