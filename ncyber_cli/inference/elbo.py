@@ -82,11 +82,20 @@ class Posterior:
 
 
 def sample_posterior(
-    model: NeuroModel, batch: Batch, view: View, noise: Noise, *, own_body: Bool[Tensor, "trial time"] | None = None
+    model: NeuroModel,
+    batch: Batch,
+    view: View,
+    noise: Noise,
+    *,
+    own_body: Bool[Tensor, "trial time"] | None = None,
+    messages: Messages | None = None,
 ) -> Posterior:
-    """Run the filter posterior. In `own_body` bins the model's own body replaces the recorded one as feedback."""
+    """Run the filter posterior. In `own_body` bins the model's own body replaces the recorded one as feedback.
+
+    `messages` are those of the view where they are known: many samples need the encoder once.
+    """
     loop = model.loop
-    messages = model.encoder(view)
+    messages = model.encoder(view) if messages is None else messages
     seen = view.seen.T
     variance = loop.latent_variance(seen.shape[0])
     correction, constant = diagonal_correction(messages.latent, messages.latent_log_ratio, variance, noise.latent, seen)

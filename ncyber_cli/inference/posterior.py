@@ -58,10 +58,11 @@ def posterior_moments(
     seen = None if seen_bins is None else torch.arange(n_time, device=batch.mask.device) < seen_bins
     view = view_of(model, shown, inference, sources, seen_bins)
     own_body = None if seen is None else ~seen.expand_as(batch.mask)
+    messages = model.encoder(view)
     running: dict[str, _RunningMoments] = {}
     for sample in range(samples):
         noise = trial_noise(model, keys, n_time, seed, sample)
-        drawn = sample_posterior(model, shown, view, noise, own_body=own_body)
+        drawn = sample_posterior(model, shown, view, noise, own_body=own_body, messages=messages)
         for name, values in sample_groups(model, shown, drawn, seen).items():
             running.setdefault(name, _RunningMoments(values)).add(values)
     return {name: moments.finish() for name, moments in running.items()}

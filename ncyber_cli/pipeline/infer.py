@@ -24,7 +24,8 @@ from ncyber_cli.pipeline.sessions import sessions_of_run
 from ncyber_cli.reporting import Progress, table
 from ncyber_cli.spec_file import resolve_sessions, spec_text
 
-_COLUMNS = ["animal", "session", *SPLIT_NAMES, "units", "held_out", "co_bps", "co_bps_null"]
+_COLUMNS = ["animal", "session", *SPLIT_NAMES, "units", "held_out"]
+_SCORES = ["co_bps", "co_bps_null", "fp_bps", "fp_bps_null"]  # of test trials, where units emit counts
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def infer_run(run: Path, data: Sequence[str], out: Path, options: InferOptions, 
             rows.append(_infer_session(opened, session, writer, options, seen_bins))
             progress.say(f"inferred {session.animal} {session.session}: {len(session.trial_id)} trials")
     written = [out, *_write_nwb(out, options)]
-    _print(rows, written, forecast=seen_bins is not None, as_json=as_json)
+    _print(rows, written, as_json=as_json)
 
 
 def _check_options(out: Path, options: InferOptions) -> None:
@@ -203,9 +204,9 @@ def _write_nwb(out: Path, options: InferOptions) -> list[Path]:
     return nwb_from_results(out, options.nwb, overwrite=options.overwrite)
 
 
-def _print(rows: list[dict[str, Any]], written: list[Path], *, forecast: bool, as_json: bool) -> None:
+def _print(rows: list[dict[str, Any]], written: list[Path], *, as_json: bool) -> None:
     if as_json:
         table([row | {"written": [str(path) for path in written]} for row in rows], [], as_json=True)
         return
-    table(rows, _COLUMNS + (["fp_bps", "fp_bps_null"] if forecast else []))
+    table(rows, _COLUMNS + [score for score in _SCORES if any(score in row for row in rows)])
     print(f"wrote {', '.join(str(path) for path in written)}")

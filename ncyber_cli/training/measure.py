@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,7 +31,7 @@ def measure(spec: Spec, cohort: Cohort) -> Layout:
         neural_kind=spec.data.neural[0].kind,
         input_names=first.input_names,
         n_force=first.force.shape[2],
-        **(_body_scales(spec, cohort) if has_body else {"objective_mean": [0.0, 0.0], "objective_sd": [1.0, 1.0]}),
+        **(_body_scales(spec, cohort) if has_body else _shown_scales(cohort)),
     )
 
 
@@ -62,7 +64,22 @@ def _per_animal(cohort: Cohort, values: list[NDArray[np.float64]]) -> list[NDArr
     ]
 
 
-def _body_scales(spec: Spec, cohort: Cohort) -> dict[str, object]:
+def _shown_scales(cohort: Cohort) -> dict[str, Any]:
+    """Without a body: behaviour is only shown to the encoder, and the objective has no unit."""
+    first = cohort.sessions[0]
+    no_unit = {"objective_mean": [0.0, 0.0], "objective_sd": [1.0, 1.0]}
+    if not first.body_names:
+        return no_unit
+    pooled = np.concatenate([body.reshape(-1, body.shape[2]) for body in map(_training_body, cohort.sessions)])
+    return {
+        "body_names": first.body_names,
+        "body_units": first.body_units,
+        "body_mean": np.nanmean(pooled, axis=0).tolist(),
+        "body_sd": np.maximum(np.nanstd(pooled, axis=0), 1e-9).tolist(),
+    } | no_unit
+
+
+def _body_scales(spec: Spec, cohort: Cohort) -> dict[str, Any]:
     """Means, ranges, residuals and accelerations of the recorded body."""
     first = cohort.sessions[0]
     point_mass = spec.model.body.kind == "point_mass"

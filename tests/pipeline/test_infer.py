@@ -120,6 +120,15 @@ def test_a_brain_without_body_has_latents_and_rates_alone(tmp_path: Path) -> Non
         infer_run(run, [str(files[0])], tmp_path / "more.h5", InferOptions(sources="behavior"))
 
 
+def test_behaviour_without_a_body_is_shown_and_not_written(files: list[Path], tmp_path: Path) -> None:
+    run = finished_run(tmp_path / "run", files, REACH_DATA, {"brain": {"kind": "linear", "latents": 3}})
+    for sources in ("both", "behavior"):
+        infer_run(run, [str(files[0])], tmp_path / f"{sources}.h5", InferOptions(sources=sources))
+    both, behavior = (values_of(tmp_path / f"{sources}.h5") for sources in ("both", "behavior"))
+    assert {name.split("/")[1] for name in both} == {"latents", "rates"}
+    assert not np.allclose(both["reach-1-seed0/latents/mean"], behavior["reach-1-seed0/latents/mean"])
+
+
 def test_no_batch_outlives_the_next(
     run: Path, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
