@@ -100,7 +100,7 @@ def _residual_squares(
     residual, residual_held = body.residual_of(recorded, led), body.residual_of(recorded, held)
     if batch.force.shape[2]:
         force = 0.5 * (batch.force[:, :-1] + batch.force[:, 1:]).flatten(0, 1)
-        pushed = body.force_effect(terms, force).view_as(residual)
+        pushed = body.force_effect(terms, force[None])[0].view_as(residual)
         residual, residual_held = residual - pushed, residual_held - pushed
     both = batch.body_recorded[:, 1:] & batch.body_recorded[:, :-1]
     counted = recorded_residuals(both, residual.shape[2]) & _ordinary(objective - earlier, batch.mask)[:, 1:, None]
