@@ -218,7 +218,7 @@ class Objective(Part):
     dimensions: Annotated[int, Field(ge=1, le=64)] | None = Field(
         None, description="default: the controller's, i.e. the number of position axes"
     )
-    jump_rate_hz: Annotated[float, Field(gt=0)] = Field(0.1, description="prior `jump`: changes of mind per second")
+    jump_rate_hz: Annotated[float, Field(gt=0)] = Field(0.3, description="prior `jump`: changes of mind per second")
 
 
 class NoBody(Part):
@@ -303,12 +303,21 @@ class Masking(Part):
         return self
 
 
+class Dropout(Part):
+    """Neural entries that the encoder is not shown in training."""
+
+    kind: Literal["input", "coordinated"] = Field(
+        "input", description="input: every entry is scored; coordinated: of the seen neurons only the hidden entries"
+    )
+    share: Fraction = 0.2
+
+
 class Inference(Part):
     encoder: Literal["bidirectional", "causal"] = "bidirectional"
     inputs: Annotated[list[Literal["neural", "behavior"]], Field(min_length=1)] = ["neural", "behavior"]
     hidden: Annotated[int, Field(ge=1, le=4096)] = 64
     masking: Masking = Masking()
-    coordinated_dropout: Fraction = Field(0.3, description="share of input entries hidden from the encoder and scored")
+    dropout: Dropout = Dropout()
     samples: Annotated[int, Field(ge=1, le=10000)] = Field(
         32, description="posterior samples behind written means and sds"
     )
@@ -317,7 +326,7 @@ class Inference(Part):
 class Training(Part):
     epochs: Annotated[int, Field(ge=1)] = 150
     batch: Annotated[int, Field(ge=1)] = Field(64, description="trials per step, over all animals")
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-3
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-2
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-4
     patience: Annotated[int, Field(ge=1)] = Field(
         40, description="epochs without a better validation ELBO before the early stop"

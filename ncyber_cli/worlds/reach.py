@@ -27,8 +27,8 @@ def simulate(
     pulse_probability: float = 0.3,
     trial_s: float = TRIAL_S,
     gain_scale: float = 1.0,
-    nuisance_sd: float = 0.1,
-    gain_sd: float = 0.05,
+    nuisance_sd: float = 0.05,
+    gain_sd: float = 0.03,
 ) -> SimulatedAnimal:
     """One animal's session; body and neurons depend on (seed, animal) alone, trials on the rest as well.
 

@@ -64,7 +64,7 @@ def test_the_models_own_body_is_fed_back_in_the_stated_share_of_spans_and_only_t
 
 def test_scored_weights_average_to_what_was_observed() -> None:
     """Coordinated dropout scores what it hides, so weighted that the expected likelihood is the whole one."""
-    tiny = make(coordinated_dropout=0.4)
+    tiny = make(dropout={"kind": "coordinated", "share": 0.4})
     mean = torch.stack([blinding.scored for blinding in draws(tiny)]).mean(0)
     observed = tiny.batch.observed.double()
     assert torch.count_nonzero(mean[observed == 0]) == 0
@@ -73,7 +73,7 @@ def test_scored_weights_average_to_what_was_observed() -> None:
 
 
 def test_an_entry_is_either_shown_or_scored_and_held_out_units_always_count() -> None:
-    tiny = make(coordinated_dropout=0.4)
+    tiny = make(dropout={"kind": "coordinated", "share": 0.4})
     for blinding in draws(tiny)[:20]:
         view = tiny.view(
             keep=blinding.keep,
@@ -88,14 +88,21 @@ def test_an_entry_is_either_shown_or_scored_and_held_out_units_always_count() ->
 
 
 def test_without_dropout_everything_observed_is_scored_once() -> None:
-    tiny = make(coordinated_dropout=0.0)
+    tiny = make(dropout={"share": 0.0})
     for blinding in draws(tiny)[:20]:
         assert blinding.keep is None
         assert torch.equal(blinding.scored, tiny.batch.observed.double())
 
 
+def test_input_dropout_hides_entries_and_scores_them_all() -> None:
+    tiny = make(dropout={"share": 0.4})
+    for blinding in draws(tiny)[:20]:
+        assert blinding.keep is not None and not blinding.keep.all()
+        assert torch.equal(blinding.scored, tiny.batch.observed.double())
+
+
 def test_kept_entries_stand_for_the_dropped_ones() -> None:
-    tiny = make(coordinated_dropout=0.4)
+    tiny = make(dropout={"kind": "coordinated", "share": 0.4})
     kept = share([blinding.keep for blinding in draws(tiny)])
     assert kept == pytest.approx(0.6, abs=0.01)
     assert draws(tiny)[0].keep_scale * 0.6 == pytest.approx(1.0)
