@@ -19,7 +19,7 @@ from ncyber_cli.spec import Inference
 from ncyber_cli.training.blinding import shown
 
 _SEED = 1  # the same noise in every epoch and every start, so that they can be compared
-_SAMPLES = 4
+_SAMPLES = 2
 _TRIALS = 64  # at once; their samples go side by side, which costs little more than one
 _MOST_STAND_IN = 256  # training trials that choose the epoch where there is no validation split
 
