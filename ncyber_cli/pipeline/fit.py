@@ -223,9 +223,18 @@ def _print(request: FitRequest, folder: RunFolder, spec: Spec, rows: Sequence[An
         for row in rows
     ]
     table(shown, list(shown[0]))
-    data = " ".join(request.data) or " ".join(normpath(request.spec.parent / name) for name in spec.data.sessions)
+    data = request.data or [normpath(request.spec.parent / name) for name in spec.data.sessions]
     print(f"wrote {folder.path / BEST}, {METRICS}, {SUMMARY}")
-    print(f"next: ncyber infer {folder.path} {data} --out results.h5")
+    print(f"next: ncyber infer {folder.path} {_short(data)} --out results.h5")
+
+
+def _short(data: Sequence[str]) -> str:
+    """The recordings as one pattern, where it names the same files: a shell has spelt it out."""
+    paths = {Path(name) for name in data}
+    first = Path(data[0])
+    if len(paths) > 1 and paths == set(first.parent.glob(f"*{first.suffix}")):
+        return str(first.parent / f"*{first.suffix}")
+    return " ".join(data)
 
 
 def _with_null(row: AnimalSummary) -> str | None:
