@@ -24,6 +24,7 @@ from ncyber_cli.spec import Spec
 FORMAT, VERSION = "ncyber checkpoint", 1
 BEST, LAST = "best.pt", "last.pt"
 _FIT = "`ncyber fit SPEC DATA... --out RUN` writes one"
+_ITS_OWN_VERSION = "use the version of ncyber that the run's summary.json names, or fit again"
 _DAMAGED = "the file is damaged; use the run's other checkpoint (best.pt, last.pt) or fit again"
 
 
@@ -83,9 +84,8 @@ def load(path: Path) -> Checkpoint:
         layout = Layout.from_plain(content["layout"])
         return Checkpoint(spec, layout, content["model"], content["training"], path)
     except (KeyError, TypeError, ValidationError) as error:
-        raise CheckpointError(
-            f"cannot be understood ({_first_line(error)})", where=str(path), remedy=_DAMAGED
-        ) from error
+        what = f"was written by another version of ncyber ({_reason(error)})"
+        raise CheckpointError(what, where=str(path), remedy=_ITS_OWN_VERSION) from error
 
 
 def restore(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> NeuroModel:
@@ -94,9 +94,8 @@ def restore(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> Neuro
     try:
         model.load_state_dict(checkpoint.model_state)
     except RuntimeError as error:
-        what = f"does not fit this version of the model ({_first_line(error)})"
-        remedy = "use the version of ncyber that summary.json names, or fit again"
-        raise CheckpointError(what, where=str(checkpoint.path), remedy=remedy) from error
+        what = f"does not fit this version of the model ({_reason(error)})"
+        raise CheckpointError(what, where=str(checkpoint.path), remedy=_ITS_OWN_VERSION) from error
     return model.to(device).eval()
 
 
@@ -113,7 +112,10 @@ def _read(path: Path) -> Any:
         raise CheckpointError("cannot be read as a checkpoint", where=str(path), remedy=_DAMAGED) from error
 
 
-def _first_line(error: Exception) -> str:
-    """The line that says what is wrong; load_state_dict says first only that something is."""
+def _reason(error: Exception) -> str:
+    """One line of what is wrong; pydantic and load_state_dict say first only that something is."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return lines[min(1, len(lines) - 1)] if isinstance(error, RuntimeError) else lines[0]
+    return lines[min(1, len(lines) - 1)]

@@ -90,6 +90,15 @@ def test_a_later_format_asks_for_an_upgrade(tmp_path: Path, monkeypatch: pytest.
         load(tmp_path / "best.pt")
 
 
+def test_a_spec_of_another_version_is_named(tmp_path: Path) -> None:
+    saved(make_tiny(), tmp_path / "best.pt")
+    content = torch.load(tmp_path / "best.pt", weights_only=True)
+    content["spec"] = content["spec"].replace('"epochs"', '"rounds"')
+    torch.save(content, tmp_path / "best.pt")
+    with pytest.raises(CheckpointError, match=r"another version of ncyber \(training\.rounds: Extra inputs"):
+        load(tmp_path / "best.pt")
+
+
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     tiny = make_tiny()
     state = {name: values for name, values in tiny.model.state_dict().items() if "read_in" not in name}
