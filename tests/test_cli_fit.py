@@ -80,7 +80,7 @@ def test_a_killed_job_says_how_to_go_on_and_going_on_works(
         ("alone", [*words, "--out", "alone"]),
     ):
         assert here(*command, "--json", "--quiet") == 0
-        log = [{**line, "seconds": 0} for line in read_metrics(lab / run / "metrics.jsonl")]
+        log = [{**line, "seconds": 0, "cpu_s": 0} for line in read_metrics(lab / run / "metrics.jsonl")]
         found.append((log, [{**row, "run": ""} for row in json.loads(capsys.readouterr().out)]))
     assert found[0] == found[1]
     assert len(found[0][0]) == EPOCHS

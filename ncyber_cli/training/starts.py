@@ -180,8 +180,9 @@ class _Starts:
             "learning_rate": result.learning_rate,
             "refused_steps": result.refused_steps,
         }
-        rest = {"neural_nats": result.evaluation.neural_nats, "is_best": result.is_best, "seconds": result.seconds}
-        self.log.append(result.epoch, {**scores, **rest}, start=len(self.finished))
+        rest = {"neural_nats": result.evaluation.neural_nats, "is_best": result.is_best}
+        cost = {"seconds": result.seconds, "cpu_s": time.process_time()}  # of the epoch; of the process so far
+        self.log.append(result.epoch, {**scores, **rest, **cost}, start=len(self.finished))
         self.report({"epoch": result.epoch, **scores})
         if time.monotonic() - self._saved_s >= _SAVE_EVERY_S:
             self.save()

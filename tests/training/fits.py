@@ -57,4 +57,4 @@ def run(job: Job, *, resume: bool = False, reports: Any = None) -> FitOutcome:
 
 def metrics(job: Job) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl, without the time that epochs took."""
-    return [{**line, "seconds": None} for line in read_metrics(job.folder / "metrics.jsonl")]
+    return [{**line, "seconds": None, "cpu_s": None} for line in read_metrics(job.folder / "metrics.jsonl")]
