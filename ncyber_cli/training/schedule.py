@@ -12,7 +12,7 @@ from ncyber_cli.model.meta import Pooled
 from ncyber_cli.model.objective import Objective
 
 _WARM_UP = 0.05  # share of training until the full learning rate
-_LAST_RATE = 0.02  # of the learning rate, where the cosine ends
+_LAST_RATE = 0.05  # of the learning rate, where the cosine ends
 _KL_RAMP = 0.1  # share of training until the full ELBO
 _FIRST_KL = 0.05
 _BETAS = (0.9, 0.95)  # gradients of a recursion change fast; a long memory of their size slows the fit
