@@ -26,6 +26,10 @@ def test_every_shell_block_says_how_it_is_tested() -> None:
     assert [(shell, kind) for shell, kind, _ in BLOCKS if shell != "bash" or kind not in KINDS] == []
 
 
+def test_every_python_block_is_run() -> None:
+    assert len(re.findall(r"^```python runnable$", README, re.MULTILINE)) == README.count("```python") > 0
+
+
 def test_there_are_the_two_commands_and_a_tour() -> None:
     assert (len(blocks("main-job")), len(blocks("tests"))) == (1, 1)
     assert len(blocks("runnable")) >= 1
@@ -48,6 +52,8 @@ def test_the_main_job_and_the_tour_run(checkout: Path) -> None:
             capture_output=True, timeout=600,
         )  # fmt: skip
         assert ended.returncode == 0, f"{script}\n{ended.stdout[-2000:]}\n{ended.stderr[-2000:]}"
+    for block in re.findall(r"^```python runnable\n(.*?)^```$", README, re.DOTALL | re.MULTILINE):
+        subprocess.run([sys.executable, "-c", block], cwd=checkout, env=_environment(checkout), check=True, timeout=60)
 
 
 @pytest.fixture
