@@ -3,7 +3,8 @@
 Correction masking: in random spans the encoder is blind and the chain runs on the prior alone, while
 everything in the span is still scored. Dropout: entries that the encoder has to do without; with
 coordinated dropout (Keshtkaran & Pandarinath 2019) they alone are scored. On Lorenz spikes plain
-input dropout reached in 60 epochs what coordinated dropout reached in 130. Modality dropout: so that one run infers from neurons, from behaviour, or from both.
+input dropout reached in 60 epochs what coordinated dropout reached in 130. Modality dropout: so that
+one run infers from neurons, from behaviour, or from both.
 """
 
 from __future__ import annotations

@@ -97,7 +97,8 @@ def test_without_dropout_everything_observed_is_scored_once() -> None:
 def test_input_dropout_hides_entries_and_scores_them_all() -> None:
     tiny = make(dropout={"share": 0.4})
     for blinding in draws(tiny)[:20]:
-        assert blinding.keep is not None and not blinding.keep.all()
+        assert blinding.keep is not None
+        assert not blinding.keep.all()
         assert torch.equal(blinding.scored, tiny.batch.observed.double())
 
 
