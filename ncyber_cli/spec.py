@@ -273,6 +273,14 @@ class Model(Part):
     )
     animals: Animals = Animals()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_brain(cls, written: object) -> object:
+        """`brain: {latents: 8}` needs no kind: the usual one is meant."""
+        if isinstance(written, dict) and isinstance(written.get("brain"), dict) and "kind" not in written["brain"]:
+            return {**written, "brain": {"kind": "residual_mlp", **written["brain"]}}
+        return written
+
     @model_validator(mode="after")
     def _closed(self) -> Model:
         if self.body.kind == "none" and self.environment.kind == "feedback":
