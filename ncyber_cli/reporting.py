@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 PLAIN_LINE_EVERY_S = 10.0  # a cluster log that says nothing for longer looks hung
-_LABELS = {"co_bps": "bits/spike", "elbo_nats": "elbo", "validation_elbo_nats": "validation elbo"}
+_LABELS = {
+    "co_bps": "bits/spike", "elbo_nats": "elbo", "validation_elbo_nats": "val", "kl_nats": "kl", "body_nats": "body"
+}  # fmt: skip
+_LOGGED_ONLY = ("learning_rate", "refused_steps", "time_s", "cpu_s")  # in metrics.jsonl; a line has room for less
 
 
 class Progress:
@@ -80,7 +83,8 @@ class Progress:
         """Show that `epoch` (counted from 1) is done, with its numbers; None values are left out."""
         if self._quiet:
             return
-        shown = "  ".join(_number(name, value) for name, value in numbers.items() if value is not None)
+        told = {name: value for name, value in numbers.items() if value is not None and name not in _LOGGED_ONLY}
+        shown = "  ".join(_number(name, value) for name, value in told.items())
         if self._live is not None and self._task is not None:
             self._live.update(self._task, completed=epoch, numbers=shown)
             return
@@ -113,11 +117,10 @@ def _live_display(stream: TextIO) -> RichProgress:
 
     return RichProgress(
         TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
+        BarColumn(bar_width=12),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[numbers]}"),
-        TextColumn("left"),
         TimeRemainingColumn(),
+        TextColumn("left  {task.fields[numbers]}"),
         console=Console(file=stream),
     )
 

@@ -18,7 +18,7 @@ from ncyber_cli import __version__
 from ncyber_cli.atomic import write_text
 
 # Read from the packages' metadata, so that recording torch's version does not import torch.
-_PACKAGES = ("torch", "numpy", "scipy", "h5py", "pynwb", "pydantic")
+_PACKAGES = ("torch", "numpy", "scipy", "h5py", "pynwb", "pydantic", "scikit-learn")
 
 
 @dataclass(frozen=True)

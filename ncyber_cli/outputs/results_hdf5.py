@@ -87,10 +87,15 @@ class ResultsWriter:
         for name, values in (("mean", mean), ("sd", sd)):
             _write_rows(parent[group][name], (), trials, _masked(parent, trials, values))
 
+    def read_mean(self, animal: str, session: str, trials: NDArray[np.integer], group: str) -> NDArray[np.float32]:
+        """What has been written of some trials, (len(trials), time, feature), NaN where nothing has."""
+        rows: NDArray[np.float32] = _read_rows(self._session(animal, session)[group]["mean"], trials)
+        return rows
+
     def write_clusters(
         self, animal: str, session: str, trials: NDArray[np.integer], clusters: NDArray[np.integer]
     ) -> None:
-        """Write which prototype each bin's objective belongs to, (len(trials), time); made on the first call."""
+        """Write which cluster each bin's objective belongs to, (len(trials), time); made on the first call."""
         parent = self._session(animal, session)
         part, shape = parent["objectives"], parent["mask"].shape
         if "cluster" not in part:
@@ -99,6 +104,10 @@ class ResultsWriter:
             part.create_dataset("cluster", shape, np.int16, **options)
         mask = _read_rows(parent["mask"], trials)
         _write_rows(part["cluster"], (), trials, np.where(mask, clusters, NO_CLUSTER))
+
+    def write_cluster_means(self, animal: str, session: str, mean: NDArray[np.floating]) -> None:
+        """Write where the clusters lie, (cluster, n_objective), in the objective's units."""
+        self._session(animal, session)["objectives"].create_dataset("cluster_mean", data=np.asarray(mean, np.float32))
 
     def write_samples(
         self, name: str, samples: NDArray[np.integer], trials: NDArray[np.integer], group: str, values: NDArray[Any]

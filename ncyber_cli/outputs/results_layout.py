@@ -9,7 +9,11 @@
         <group>/names, units (feature)      group is one of GROUPS; a part the model lacks has no group
         <group>/mean, sd (trial, time, feature)
         latents/area (feature)
-        objectives/cluster (trial, time)    only where objectives have prototypes; -1 outside mask
+        objectives/cluster (trial, time)    row of cluster_mean that the bin's mean objective belongs to, the largest
+                                            cluster first; -1 outside mask
+        objectives/cluster_mean (cluster, n_objective)
+                                            of a mixture of 1 to 12 Gaussians, size by BIC, fitted to the animal's
+                                            training trials (all trials where there are none)
     /rollouts/<name>/                       the same, with <group>/sample (sample, trial, time, feature)
                                             instead of mean and sd, and what was set as attributes
 """

@@ -177,10 +177,10 @@ class _KeptBins(GenericDataChunkIterator):  # type: ignore[misc]  # hdmf has no 
 
 
 def _clusters(group: h5py.Group, clock: SessionClock) -> TimeIntervals:
-    """Stretches of one prototype within one trial, as intervals."""
+    """Stretches of one cluster within one trial, as intervals."""
     half_s = float(group.attrs["bin_s"]) / 2
-    table = TimeIntervals(name="objective_clusters", description="which prototype the objective belongs to")
-    table.add_column("cluster", "index of the prototype")
+    table = TimeIntervals(name="objective_clusters", description="which cluster the objective belongs to")
+    table.add_column("cluster", "index of the cluster, the largest first")
     cluster = group["objectives/cluster"][:][clock.trial, clock.bin]
     begins = np.flatnonzero(np.diff(cluster, prepend=NO_CLUSTER - 1) != 0 | (np.diff(clock.trial, prepend=-1) != 0))
     for first, past in zip(begins, [*begins[1:], len(cluster)], strict=True):

@@ -16,6 +16,7 @@ from ncyber_cli.data.recording import SPLIT_NAMES, TEST, TRAIN, Session
 from ncyber_cli.errors import NumericalError, UsageError
 from ncyber_cli.inference.posterior import Moments, Sources, causal_moments, posterior_moments
 from ncyber_cli.model.emission import NegativeBinomial, Poisson
+from ncyber_cli.outputs.label_objectives import label_objectives
 from ncyber_cli.outputs.provenance import record_provenance
 from ncyber_cli.outputs.results_hdf5 import ResultsWriter
 from ncyber_cli.pipeline.open_run import OpenRun, TrialBatch, header_of, open_run, trial_batches
@@ -67,6 +68,7 @@ def infer_run(run: Path, data: Sequence[str], out: Path, options: InferOptions, 
         for session in sessions:
             rows.append(_infer_session(opened, session, writer, options, seen_bins))
             progress.say(f"inferred {session.animal} {session.session}: {len(session.trial_id)} trials")
+        label_objectives(writer, [header_of(opened, session) for session in sessions])
     written = [out, *_write_nwb(out, options)]
     _print(rows, written, as_json=as_json)
 

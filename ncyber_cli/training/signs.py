@@ -21,7 +21,9 @@ from ncyber_cli.spec import Inference
 
 _LARGEST_SHARE = 0.05
 _SHORTEST_S = 2.0
-_CHANGES_OF_MIND = 0.05  # share of bins, those where the objective moves most: that is what it is for
+# Share of bins left out, those where moving the objective moves the body most: changes of mind are what it is for,
+# and an inferred one is spread over the bins in which it may have happened. Noise is chased everywhere.
+_CHANGES_OF_MIND = 0.1
 _SAMPLES, _SEED, _TRIALS = 8, 1, 128
 _MOST_BINS = 1_000_000  # torch's quantile takes no more than 16 million
 
@@ -103,7 +105,7 @@ def _residual_squares(
         pushed = body.force_effect(terms, force[None])[0].view_as(residual)
         residual, residual_held = residual - pushed, residual_held - pushed
     both = batch.body_recorded[:, 1:] & batch.body_recorded[:, :-1]
-    counted = recorded_residuals(both, residual.shape[2]) & _ordinary(objective - earlier, batch.mask)[:, 1:, None]
+    counted = recorded_residuals(both, residual.shape[2]) & _ordinary(effect, batch.mask[:, 1:])[:, :, None]
     scale = body.residual.scale[batch.animal][:, None]
     squares = [torch.where(counted, r / scale, 0.0).square().sum() for r in (residual, residual_held)]
     return torch.stack(squares).double()
@@ -139,8 +141,11 @@ def _through_the_muscle(command: Tensor, follow: Tensor) -> Tensor:
     return 0.5 * (path[:, :-1] + path[:, 1:])
 
 
-def _ordinary(change: Tensor, mask: Tensor) -> Tensor:
-    """Bins (trial, time) without those in which the objective moves most."""
-    size = change.square().sum(-1)
+def _ordinary(effect: Tensor, mask: Tensor) -> Tensor:
+    """Bins (trial, time) without those in which moving the objective has the largest effect on the body.
+
+    The objective's own size of change would not do: before the gate opens it may change as it likes.
+    """
+    size = effect.square().sum(-1)
     limit = torch.quantile(size[mask][:_MOST_BINS], 1 - _CHANGES_OF_MIND)
     return mask & (size <= limit)

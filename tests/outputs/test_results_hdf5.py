@@ -37,8 +37,10 @@ def test_names_of_infer_are_the_contract(tmp_path: Path) -> None:
     with ResultsWriter(target, PROVENANCE.attributes()) as writer:
         writer.add_session(header())
         writer.write_clusters("monkey-a", "day 1", np.arange(5), np.zeros((5, 20), int))
+        writer.write_cluster_means("monkey-a", "day 1", np.zeros((1, 2)))
     with h5py.File(target) as file:
-        assert paths(file["animals/monkey-a/day 1"]) == sorted([*contract("mean", "sd"), "objectives/cluster"])
+        clusters = ["objectives/cluster", "objectives/cluster_mean"]
+        assert paths(file["animals/monkey-a/day 1"]) == sorted([*contract("mean", "sd"), *clusters])
         assert sorted(file) == ["animals"]
         assert sorted(file.attrs) == [
             "command", "complete", "format", "format_version", "input_sha256", "seed", "spec", "versions",

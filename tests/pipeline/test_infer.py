@@ -15,7 +15,7 @@ from finished_run import LORENZ_DATA, REACH_DATA, REACH_MODEL, finished_run, lor
 from ncyber_cli.data.recording import SPLIT_NAMES
 from ncyber_cli.errors import CheckpointError, UsageError
 from ncyber_cli.outputs.read_results import read_results, session_groups, texts
-from ncyber_cli.outputs.results_layout import GROUPS
+from ncyber_cli.outputs.results_layout import GROUPS, NO_CLUSTER
 from ncyber_cli.pipeline import infer
 from ncyber_cli.pipeline.infer import InferOptions, infer_run
 from ncyber_cli.pipeline.open_run import TrialBatch, open_run, trial_batches
@@ -66,6 +66,9 @@ def test_the_results_file_holds_every_trial_of_every_session(run: Path, files: l
             for name in GROUPS:
                 for part in ("mean", "sd"):
                     assert np.isfinite(group[name][part][:]).all(axis=2).tolist() == session.mask.tolist()
+            labels = group["objectives/cluster"][:]
+            np.testing.assert_array_equal(labels == NO_CLUSTER, ~session.mask)
+            assert labels.max() < len(group["objectives/cluster_mean"])
             recorded = ~np.isnan(session.body)
             np.testing.assert_array_equal(group["body/mean"][:][recorded], session.body[recorded])
 
@@ -89,6 +92,9 @@ def test_every_way_of_asking_fills_the_file(
     values = values_of(tmp_path / "results.h5")
     assert len(values) == 2 * len(GROUPS)
     assert all(np.isfinite(found).all() for found in values.values())
+    with read_results(tmp_path / "results.h5") as results:
+        [group] = session_groups(results)
+        assert (group["objectives/cluster"][:] != NO_CLUSTER).all()
 
 
 def test_a_forecast_is_scored_after_the_cut_and_co_smoothing_before_it(
@@ -108,6 +114,8 @@ def test_nwb_files_are_valid(run: Path, files: list[Path], tmp_path: Path) -> No
     infer_run(run, [str(files[0])], tmp_path / "results.h5", InferOptions(nwb=tmp_path / "nwb"))
     [path] = (tmp_path / "nwb").iterdir()
     assert pynwb.validate(path=str(path)) == []
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        assert len(io.read().analysis["objective_clusters"]) >= 10  # no interval spans two trials
 
 
 def test_a_brain_without_body_has_latents_and_rates_alone(tmp_path: Path) -> None:
