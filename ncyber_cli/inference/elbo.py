@@ -212,8 +212,3 @@ def causal_targets(model: NeuroModel, posterior: Posterior) -> dict[str, Tensor]
         targets["controls"] = trajectory.control / loop.controller.control_scale
         targets["actuator"] = trajectory.actuator / loop.controller.control_scale
     return targets
-
-
-def log_evidence_per_bin(terms: ElboTerms, batch: Batch) -> Tensor:
-    """ELBO in nats per bin of the batch, the number that is compared between epochs and starts."""
-    return terms.elbo().sum() / batch.mask.sum().clamp(min=1)

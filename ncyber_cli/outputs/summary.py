@@ -19,7 +19,6 @@ class AnimalSummary:
     co_bps_null: float | None  # the same score of the training-mean null
     behavior_r2: float | None
     objective: str | None  # what it is, e.g. `target position, 2-D, in m`
-    supported: str | None  # whether the objective is supported and by how much; None where it was not tested
 
     def as_dict(self) -> dict[str, Any]:
         """As `summary.json` and `--json` say it."""
@@ -40,9 +39,3 @@ def describe_objective(controller: str, *, dimensions: int, unit: str | None) ->
     if unit is None:
         return f"setpoint of a learned readout, {dimensions}-D, no unit"
     return f"target position, {dimensions}-D, in {unit}"
-
-
-def describe_support(low: float, mean: float, high: float) -> str:
-    """Closed-loop log-likelihood gained over no objective, in nats per bin with its 95 % interval, as a verdict."""
-    gain = f"{mean:+.2f} nats/bin [{low:.2f}, {high:.2f}] over none"
-    return f"yes (closed-loop body, {gain})" if low > 0 else f"no ({gain})"

@@ -49,7 +49,6 @@ def summaries(run: OpenRun, sessions: list[Session]) -> list[AnimalSummary]:
                 co_bps_null=_weighted((score.co_bps_null, score.spikes) for score in scores),
                 behavior_r2=_weighted((score.behavior_r2, score.bins) for score in scores),
                 objective=describe(run),
-                supported=None,
             )
         )
     return rows

@@ -8,7 +8,7 @@ import torch
 from tiny import MODELS, Tiny, make_tiny
 from torch.func import functional_call
 
-from ncyber_cli.inference.elbo import Noise, draw_noise, elbo_terms, log_evidence_per_bin
+from ncyber_cli.inference.elbo import Noise, draw_noise, elbo_terms
 
 EVERY_MODEL = pytest.mark.parametrize("kind", MODELS)
 
@@ -101,10 +101,3 @@ def test_scoring_less_than_everything_weighs_only_what_is_scored() -> None:
     torch.testing.assert_close(half.neural, 0.5 * everything.neural)
     assert torch.count_nonzero(none.neural) == 0
     torch.testing.assert_close(none.kl_latent, everything.kl_latent)
-
-
-def test_the_evidence_per_bin_is_the_elbo_over_recorded_bins() -> None:
-    tiny = make_tiny("reach")
-    terms, _ = tiny.score(noise_of(tiny))
-    expected = terms.elbo().sum() / tiny.cohort.batch(tiny.cohort.picks()).mask.sum()
-    torch.testing.assert_close(log_evidence_per_bin(terms, tiny.batch), expected)

@@ -1,11 +1,11 @@
-from ncyber_cli.outputs.summary import AnimalSummary, describe_objective, describe_support
+from ncyber_cli.outputs.summary import AnimalSummary, describe_objective
 
 
 def test_a_row_is_plain_json() -> None:
-    row = AnimalSummary("monkey-a", 160, 52, 0.41, -0.001, float("nan"), None, None)
+    row = AnimalSummary("monkey-a", 160, 52, 0.41, -0.001, float("nan"), None)
     assert row.as_dict() == {
         "animal": "monkey-a", "trials": 160, "neurons": 52, "co_bps": 0.41, "co_bps_null": -0.001,
-        "behavior_r2": None, "objective": None, "supported": None,
+        "behavior_r2": None, "objective": None,
     }  # fmt: skip
 
 
@@ -14,8 +14,3 @@ def test_an_objective_is_named_by_what_the_controller_can_claim() -> None:
     assert describe_objective("setpoint", dimensions=2, unit=None) == "setpoint of a learned readout, 2-D, no unit"
     assert describe_objective("mlp", dimensions=3, unit="m") == "unstructured, 3-D, no unit"
     assert describe_objective("none", dimensions=0, unit=None) is None
-
-
-def test_support_needs_the_lower_bound_above_zero() -> None:
-    assert describe_support(0.17, 0.21, 0.25) == "yes (closed-loop body, +0.21 nats/bin [0.17, 0.25] over none)"
-    assert describe_support(-0.01, 0.1, 0.2).startswith("no (+0.10")

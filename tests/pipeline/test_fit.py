@@ -78,7 +78,6 @@ def test_the_summary_says_what_was_found_and_what_from(lab: Path) -> None:
         assert (animal["trials"], animal["neurons"]) == (4, 20)
         assert animal["objective"] == "target position, 2-D, in m"
         assert np.isfinite([animal["co_bps"], animal["co_bps_null"], animal["behavior_r2"]]).all()
-        assert animal["supported"] is None
         units = {name: constant["unit"] for name, constant in animal["constants"].items()}
         assert units == {
             **{"stiffness": "1/s^2", "damping": "1/s", "bound": "m/s^2"},
