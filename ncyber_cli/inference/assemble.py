@@ -36,4 +36,5 @@ def assemble(spec: Spec, layout: Layout, generator: torch.Generator) -> NeuroMod
     with torch.no_grad():
         encoder.body_mean.copy_(torch.tensor(layout.body_mean))
         encoder.body_sd.copy_(torch.tensor(layout.body_sd))
+        encoder.body_step_sd.copy_(torch.tensor(layout.body_step_sd))
     return NeuroModel(loop, encoder, causal).to(torch.float64 if spec.training.dtype == "float64" else torch.float32)

@@ -28,7 +28,7 @@ class View:
     """What of a batch the encoder is shown, trial first."""
 
     neural: Float[Tensor, "trial time unit"]  # zeros where hidden
-    body: Float[Tensor, "trial time n_body"]  # standardised, zeros where hidden
+    body: Float[Tensor, "trial time shown"]  # value and change since the last bin, standardised, zeros where hidden
     input: Float[Tensor, "trial time n_input"]
     flags: Float[Tensor, "trial time 2"]  # neural seen, body seen
     seen: Bool[Tensor, "trial time"]  # any of both
@@ -57,6 +57,7 @@ class Encoder(nn.Module):
     unit_scale: Tensor
     body_mean: Tensor
     body_sd: Tensor
+    body_step_sd: Tensor
 
     def __init__(
         self,
@@ -78,10 +79,11 @@ class Encoder(nn.Module):
         self.register_buffer("unit_scale", torch.ones(n_session, n_unit))
         self.register_buffer("body_mean", torch.zeros(n_body))
         self.register_buffer("body_sd", torch.ones(n_body))
+        self.register_buffer("body_step_sd", torch.ones(n_body))
         self.read_in = nn.Parameter(torch.randn(n_session, n_unit, hidden) / math.sqrt(n_unit))
         self.read_in_offset = nn.Parameter(torch.zeros(n_session, hidden))
         self.latent_path = nn.Parameter(torch.zeros(n_session, n_unit, n_latent))  # data-only start of k_t
-        self.read_rest = nn.Linear(n_body + n_input + 2, hidden)
+        self.read_rest = nn.Linear(2 * n_body + n_input + 2, hidden)
         self.forward_pass = Backbone(hidden)
         self.backward_pass = Backbone(hidden) if bidirectional else None
         width = 2 * hidden if bidirectional else hidden
@@ -120,11 +122,20 @@ class Encoder(nn.Module):
             allowed = allowed & keep
         centred = (batch.observation - self.unit_mean[batch.session][:, None]) / self.unit_scale[batch.session][:, None]
         body_allowed = batch.body_recorded & body_on[:, :, None]
-        body = (batch.body - self.body_mean) / self.body_sd * body_allowed
-        body_flag = body_allowed.any(2) if body.shape[2] else torch.zeros_like(visible)
+        body = self._standard_body(batch.body, body_allowed)
+        body_flag = body_allowed.any(2) if body_allowed.shape[2] else torch.zeros_like(visible)
         flags = torch.stack([neural_on, body_flag], -1).to(centred.dtype)
         given = batch.input * visible[:, :, None]
         return View(centred * allowed * keep_scale, body, given, flags, neural_on | body_flag, length, batch.session)
+
+    def _standard_body(
+        self, body: Float[Tensor, "trial time n_body"], allowed: Bool[Tensor, "trial time n_body"]
+    ) -> Float[Tensor, "trial time shown"]:
+        """Values and changes: a command shows in how the velocity changes, which is small beside the velocity."""
+        both = allowed[:, 1:] & allowed[:, :-1]
+        change = (body[:, 1:] - body[:, :-1]) / self.body_step_sd * both
+        first = torch.zeros_like(body[:, :1])
+        return torch.cat([(body - self.body_mean) / self.body_sd * allowed, torch.cat([first, change], 1)], -1)
 
     def forward(self, view: View) -> Messages:
         rest = self.read_rest(torch.cat([view.body, view.input, view.flags], -1))

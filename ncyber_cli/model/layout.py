@@ -37,6 +37,7 @@ class Layout:
     body_units: list[str] = field(default_factory=list)
     body_mean: list[float] = field(default_factory=list)
     body_sd: list[float] = field(default_factory=list)
+    body_step_sd: list[float] = field(default_factory=list)  # of the change from bin to bin
     objective_mean: list[float] = field(default_factory=list)
     objective_sd: list[float] = field(default_factory=list)
     control_scale: float = 1.0

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ncyber_cli.data.batches import Cohort
 from ncyber_cli.data.recording import TRAIN, Session
+from ncyber_cli.errors import DataError
 from ncyber_cli.model.layout import Layout, SessionLayout
 from ncyber_cli.spec import Spec
 
@@ -16,11 +17,16 @@ _SPAN = 2  # bins on either side of an acceleration estimate
 
 
 def measure(spec: Spec, cohort: Cohort) -> Layout:
-    """The layout of a run: what the model needs to know of the data besides the spec."""
+    """The layout of a run: what the model needs to know of the data besides the spec. Raises DataError."""
     first = cohort.sessions[0]
     latents = spec.model.brain.latents
     areas = {"brain": latents} if isinstance(latents, int) else latents
-    has_body = spec.model.body.kind != "none"
+    scales: dict[str, Any] = {"objective_mean": [0.0, 0.0], "objective_sd": [1.0, 1.0]}  # no body, no units
+    if first.body_names:
+        bodies = [_training_body(session) for session in cohort.sessions]
+        scales |= _shown_scales(cohort, bodies)
+        if spec.model.body.kind != "none":
+            scales |= _body_scales(spec, cohort, bodies, np.array(scales["body_sd"]))
     return Layout(
         bin_s=first.bin_s,
         animals=cohort.animals,
@@ -31,7 +37,7 @@ def measure(spec: Spec, cohort: Cohort) -> Layout:
         neural_kind=spec.data.neural[0].kind,
         input_names=first.input_names,
         n_force=first.force.shape[2],
-        **(_body_scales(spec, cohort) if has_body else _shown_scales(cohort)),
+        **scales,
     )
 
 
@@ -64,29 +70,36 @@ def _per_animal(cohort: Cohort, values: list[NDArray[np.float64]]) -> list[NDArr
     ]
 
 
-def _shown_scales(cohort: Cohort) -> dict[str, Any]:
-    """Without a body: behaviour is only shown to the encoder, and the objective has no unit."""
+def _shown_scales(cohort: Cohort, bodies: list[NDArray[np.float64]]) -> dict[str, Any]:
+    """What the encoder is shown of behaviour, body or not. Raises DataError where a channel is never recorded."""
     first = cohort.sessions[0]
-    no_unit = {"objective_mean": [0.0, 0.0], "objective_sd": [1.0, 1.0]}
-    if not first.body_names:
-        return no_unit
-    pooled = np.concatenate([body.reshape(-1, body.shape[2]) for body in map(_training_body, cohort.sessions)])
+    pooled = np.concatenate([body.reshape(-1, body.shape[2]) for body in bodies])
+    empty = [name for name, missing in zip(first.body_names, np.isnan(pooled).all(axis=0), strict=True) if missing]
+    if empty:
+        raise DataError(
+            f"{', '.join(empty)} has no recorded value in any training trial",
+            where="data.behavior",
+            remedy="leave it out of the spec, or check data.split",
+        )
+    steps = np.concatenate([np.diff(body, axis=1).reshape(-1, body.shape[2]) for body in bodies])
+    sd = np.maximum(np.nanstd(pooled, axis=0), 1e-9)
     return {
         "body_names": first.body_names,
         "body_units": first.body_units,
         "body_mean": np.nanmean(pooled, axis=0).tolist(),
-        "body_sd": np.maximum(np.nanstd(pooled, axis=0), 1e-9).tolist(),
-    } | no_unit
+        "body_sd": sd.tolist(),
+        "body_step_sd": np.maximum(np.sqrt(np.nanmean(steps**2, axis=0)), 1e-6 * sd).tolist(),
+    }
 
 
-def _body_scales(spec: Spec, cohort: Cohort) -> dict[str, Any]:
-    """Means, ranges, residuals and accelerations of the recorded body."""
+def _body_scales(
+    spec: Spec, cohort: Cohort, bodies: list[NDArray[np.float64]], sd: NDArray[np.float64]
+) -> dict[str, Any]:
+    """Ranges, residuals and accelerations of the recorded body."""
     first = cohort.sessions[0]
     point_mass = spec.model.body.kind == "point_mass"
     n_position = sum(name.startswith("position_") for name in first.body_names)
-    bodies = [_training_body(session) for session in cohort.sessions]
     pooled = np.concatenate([body.reshape(-1, body.shape[2]) for body in bodies])
-    sd = np.maximum(np.nanstd(pooled, axis=0), 1e-9)
     goal = slice(0, n_position) if point_mass else slice(None)
     low, high = np.nanpercentile(pooled[:, goal], [1, 99], axis=0)
     moved = slice(n_position, None) if point_mass else slice(None)
@@ -98,10 +111,6 @@ def _body_scales(spec: Spec, cohort: Cohort) -> dict[str, Any]:
     rates = np.concatenate([change.reshape(-1, len(scale)) for change in changes]) / scale
     fast = np.nanpercentile(rates, 99) / (2 * _SPAN * first.bin_s)
     return {
-        "body_names": first.body_names,
-        "body_units": first.body_units,
-        "body_mean": np.nanmean(pooled, axis=0).tolist(),
-        "body_sd": sd.tolist(),
         "objective_mean": (0.5 * (low + high)).tolist(),
         "objective_sd": np.maximum(0.5 * (high - low), 1e-9).tolist(),
         "control_scale": float(max(fast, 1e-9)),
