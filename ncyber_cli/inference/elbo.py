@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ncyber_cli.data.batches import Batch
+from ncyber_cli.inference.bin_centres import at_bin_centres
 from ncyber_cli.inference.encoder import CausalHead, Encoder, Messages, View
 from ncyber_cli.inference.filter import chain_variance, correction_kl, diagonal_correction, jump_kl, sample_objective
 from ncyber_cli.model.body import recorded_residuals
@@ -186,7 +187,7 @@ def elbo_terms(
     if loop.body is not None:
         residual, recorded = body_residuals(loop, batch, trajectory)
         body = loop.body.residual.log_density(residual, batch.animal, recorded).sum(1)
-    causal = model.causal.log_likelihood(posterior.messages.causal_state, causal_targets(model, posterior))
+    causal = model.causal.log_likelihood(posterior.messages.causal_state, causal_targets(model, posterior, batch))
     return ElboTerms(neural, body, kl_latent, kl_objective, (causal * in_trial).sum(0))
 
 
@@ -200,15 +201,15 @@ def body_residuals(loop: ClosedLoop, batch: Batch, trajectory: Trajectory) -> tu
     return residual, recorded & later[None, :, None]
 
 
-def causal_targets(model: NeuroModel, posterior: Posterior) -> dict[str, Tensor]:
-    """What the causal head predicts, time first, in normalised units."""
+def causal_targets(model: NeuroModel, posterior: Posterior, batch: Batch) -> dict[str, Tensor]:
+    """What the causal head predicts at the centre of each bin, time first, in normalised units."""
     loop, trajectory = model.loop, posterior.trajectory
     targets = {"latents": trajectory.latent}
     if loop.objective is not None and loop.controller is not None:
         assert posterior.objective is not None
         assert trajectory.control is not None
         assert trajectory.actuator is not None
-        targets["objectives"] = loop.objective.normalise(posterior.objective)
-        targets["controls"] = trajectory.control / loop.controller.control_scale
+        targets["objectives"] = loop.objective.normalise(at_bin_centres(posterior.objective, batch.mask))
+        targets["controls"] = at_bin_centres(trajectory.control, batch.mask) / loop.controller.control_scale
         targets["actuator"] = trajectory.actuator / loop.controller.control_scale
     return targets

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ncyber_cli.data.batches import Batch
+from ncyber_cli.inference.bin_centres import at_bin_centres
 from ncyber_cli.inference.elbo import NeuroModel, Posterior, sample_posterior
 from ncyber_cli.inference.encoder import View
 from ncyber_cli.inference.trial_noise import TrialKey, trial_noise
@@ -124,13 +125,13 @@ def view_of(
 def sample_groups(
     model: NeuroModel, batch: Batch, posterior: Posterior, seen: Bool[Tensor, " time"] | None = None
 ) -> dict[str, Float[Tensor, "trial time feature"]]:
-    """One posterior sample as the groups of a results file; `seen` False are forecast bins."""
+    """One posterior sample as the groups of a results file, at bin centres; `seen` False are forecast bins."""
     trajectory = posterior.trajectory
+    acting = {"controls": trajectory.control, "objectives": posterior.objective}
     groups = {
         "latents": trajectory.latent,
-        "controls": trajectory.control,
         "actuator": trajectory.actuator,
-        "objectives": posterior.objective,
+        **{name: None if steps is None else at_bin_centres(steps, batch.mask) for name, steps in acting.items()},
         "body": trajectory.body,
     }
     found = {name: values.transpose(0, 1) for name, values in groups.items() if values is not None}

@@ -28,7 +28,7 @@ from ncyber_cli.outputs.metrics import (
 from ncyber_cli.worlds.reach_neurons import MAX_RATE_HZ
 
 FROM_GO_S = (-0.2, -0.1, -0.04, 0.0, 0.04, 0.1, 0.2, 0.3)
-FROM_CUE_S = (0.0, 0.1, 0.14, 0.18, 0.22, 0.26, 0.3)
+FROM_CUE_S = (0.0, 0.2, 0.24, 0.28, 0.32, 0.36, 0.4)  # it reaches the brains after 0.06 to 0.18 s
 FROM_JUMP_S = (0.0, 0.04, 0.08, 0.12, 0.16, 0.2, 0.3)  # after the jump's arrival at the brain
 _NEWTON_STEPS = 8  # from a good start each squares the error
 _NEIGHBOUR_BINS = 4  # how far apart an error and the noise that it chases may lie
