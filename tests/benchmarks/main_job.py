@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -67,6 +68,12 @@ def shell(command: str, checkout: Path, variables: dict[str, str]) -> tuple[floa
     return round(time.monotonic() - began, 1), done.stdout
 
 
+def children_cpu_s() -> float:
+    """CPU seconds of every command so far."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def said_what_it_did(checkout: Path, printed: dict[str, str]) -> dict[str, bool]:
     """Whether a table of what was found and the path of every written file were printed, and the files are there."""
     written = {"fit": "runs/quickstart/best.pt", "infer": "results.h5", "simulate": "rollout.h5"}
@@ -85,18 +92,21 @@ def benchmark(work: Path, first_install: str | None) -> dict[str, Any]:
     began = time.monotonic()
     venv.create(folder, with_pip=True)
     variables = environment(folder)
-    seconds = {"environment": round(time.monotonic() - began, 1)}
+    seconds, cpu_s = {"environment": round(time.monotonic() - began, 1)}, {}
     if first_install:
         seconds["first_install"], _ = shell(f"pip install --quiet {first_install}", checkout, variables)
     printed = {}
     for command in main_job():
         words = command.split()
         name = words[1]  # pip install, ncyber fit, ...
+        before_s = children_cpu_s()
         seconds[name], printed[name] = shell(command, checkout, variables)
+        cpu_s[name] = round(children_cpu_s() - before_s, 1)
     said = said_what_it_did(checkout, printed)
     total = round(sum(seconds.values()), 1)
     return {
         "seconds": seconds,
+        "cpu_s": cpu_s,
         "total_s": total,
         "bar_s": BAR_S,
         "cores": CORES,
