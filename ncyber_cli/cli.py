@@ -21,6 +21,7 @@ from ncyber_cli.commands.validate import validate
 from ncyber_cli.errors import NcyberError
 
 DEBUG_VARIABLE = "NCYBER_DEBUG"
+THREADS_VARIABLE = "OMP_NUM_THREADS"  # heeded by torch, BLAS and scikit-learn, which are imported after it is set
 
 app = typer.Typer(
     name="ncyber",
@@ -52,7 +53,12 @@ def options(
 
 
 def main() -> None:
-    """Run the command line and exit: 0 ok, 2 usage, the error's own code, 1 for what nobody foresaw."""
+    """Run the command line and exit: 0 ok, 2 usage, the error's own code, 1 for what nobody foresaw.
+
+    One CPU thread is used unless OMP_NUM_THREADS says otherwise. A training step is many small operations, and
+    threads wait for each other at every one of them: on a machine with other work an epoch took thirty times as long.
+    """
+    os.environ.setdefault(THREADS_VARIABLE, "1")
     try:
         try:
             app()

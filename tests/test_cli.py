@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 import time
@@ -44,6 +45,17 @@ def test_help_answers_in_under_half_a_second() -> None:
         return time.perf_counter() - began
 
     assert min(seconds() for _ in range(5)) < 0.5  # the best of five: other work on the machine is not our doing
+
+
+@pytest.mark.parametrize(("asked", "used"), [(None, "1"), ("4", "4")])
+def test_one_thread_unless_the_user_asks_for_more(monkeypatch: pytest.MonkeyPatch, asked: str | None, used: str) -> None:
+    monkeypatch.setenv(cli.THREADS_VARIABLE, asked or "")
+    if asked is None:
+        monkeypatch.delenv(cli.THREADS_VARIABLE)
+    seen: list[str] = []
+    monkeypatch.setattr(cli, "app", lambda: seen.append(os.environ[cli.THREADS_VARIABLE]))
+    cli.main()
+    assert seen == [used]
 
 
 def test_version_is_the_package_version() -> None:
