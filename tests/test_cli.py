@@ -48,7 +48,7 @@ def test_help_answers_in_under_half_a_second() -> None:
 
 
 @pytest.mark.parametrize(("asked", "used"), [(None, "1"), ("4", "4")])
-def test_one_thread_unless_the_user_asks_for_more(monkeypatch: pytest.MonkeyPatch, asked: str | None, used: str) -> None:
+def test_one_thread_unless_asked(monkeypatch: pytest.MonkeyPatch, asked: str | None, used: str) -> None:
     monkeypatch.setenv(cli.THREADS_VARIABLE, asked or "")
     if asked is None:
         monkeypatch.delenv(cli.THREADS_VARIABLE)
