@@ -34,7 +34,7 @@ from ncyber_cli.worlds.lorenz import BIN_S, LorenzReadout
 
 SPEC = ROOT / "example_configs" / "lorenz.yaml"
 PARTS = ["--set", "data.split.validation=0.1666667", "--set", "data.split.test=0.1666667"]  # 800 / 200 / 200 trials
-SEEN_S, SAMPLES, QUICK_EPOCHS = 0.5, 64, 30
+SEEN_S, SAMPLES, QUICK_EPOCHS = 0.5, 64, 24
 UNIT_MS = 43.5  # the middle of 40 - 47 ms, where the bars were set
 BARS = {"co_bps": 0.986, "fp_bps": 0.82, "latent_r2": 0.985, "cpu_s": 200.0}
 QUICK_BARS = {"co_bps": 0.972, "cpu_s": 45.0}  # lfads-torch's share of the ceiling
