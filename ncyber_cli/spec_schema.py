@@ -96,5 +96,3 @@ def value_at(tree: Any, path: KeyPath) -> Any:
         held = tree if isinstance(tree, dict) else dict(enumerate(tree)) if isinstance(tree, list) else {}
         tree = held.get(key)
     return tree
-
-

@@ -67,5 +67,3 @@ def _pieces(data: Data) -> Iterator[Data]:
 def _finding(path: Path, error: NcyberError) -> Finding:
     where = error.where if path.name in error.where else f"{path}:{error.where}".rstrip(":")
     return Finding(where, error.what, error.remedy)
-
-

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ncyber_cli.commands.choices import Device
+from ncyber_cli.commands.choices import AsJson, Device, OnDevice, Overrides
 
 
 def fit(
@@ -16,17 +16,15 @@ def fit(
     data: Annotated[
         list[str] | None, typer.Argument(help="Recordings, in place of data.sessions.", show_default=False)
     ] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="Set one key of the spec: key.path=value.", show_default=False)
-    ] = None,
-    device: Annotated[Device, typer.Option(help="auto: the GPU if there is one.")] = Device.auto,
+    overrides: Overrides = None,
+    device: OnDevice = Device.auto,
     seed: Annotated[int, typer.Option(min=0, help="Of the weights, the order of trials and the noise.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that exists.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Read everything, say what would be trained, write nothing.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
+    as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no remarks.")] = False,
 ) -> None:
     """Train a model on recordings of one or several animals."""

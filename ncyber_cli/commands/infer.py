@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ncyber_cli.commands.choices import Device, Kept
+from ncyber_cli.commands.choices import AsJson, BatchSize, Checkpoint, Device, Kept, OnDevice, Overwrite, RunFolder
 
 
 class Sources(StrEnum):
@@ -18,7 +18,7 @@ class Sources(StrEnum):
 
 
 def infer(
-    run: Annotated[Path, typer.Argument(help="Folder that ncyber fit wrote.", show_default=False)],
+    run: RunFolder,
     data: Annotated[list[str], typer.Argument(help="Recordings, files or patterns.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Results file to write (HDF5).", show_default=False)],
     causal: Annotated[
@@ -42,12 +42,12 @@ def infer(
     nwb: Annotated[
         Path | None, typer.Option(help="Folder for one NWB file a session as well.", show_default=False)
     ] = None,
-    checkpoint: Annotated[Kept, typer.Option(help="best.pt or last.pt of the run.")] = Kept.best,
-    batch: Annotated[int, typer.Option(min=1, help="Trials at a time; changes speed and memory only.")] = 64,
+    checkpoint: Checkpoint = Kept.best,
+    batch: BatchSize = 64,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the samples.")] = 0,
-    device: Annotated[Device, typer.Option(help="auto: the GPU if there is one.")] = Device.auto,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
+    device: OnDevice = Device.auto,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
 ) -> None:
     """Infer latents, controls, objectives, rates and body of every trial."""
     from ncyber_cli.pipeline.infer import InferOptions, infer_run

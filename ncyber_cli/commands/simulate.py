@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ncyber_cli.commands.choices import Device, Kept
+from ncyber_cli.commands.choices import AsJson, BatchSize, Checkpoint, Device, Kept, OnDevice, Overwrite, RunFolder
 
 
 class Loop(StrEnum):
@@ -24,7 +24,7 @@ class Part(StrEnum):
 
 
 def simulate(
-    run: Annotated[Path, typer.Argument(help="Folder that ncyber fit wrote.", show_default=False)],
+    run: RunFolder,
     out: Annotated[Path, typer.Option(help="Results file to write (HDF5).", show_default=False)],
     data: Annotated[
         list[str] | None,
@@ -60,12 +60,12 @@ def simulate(
     noise: Annotated[
         bool, typer.Option("--noise/--no-noise", help="Noise of brain, body and objective after the first bin.")
     ] = True,
-    checkpoint: Annotated[Kept, typer.Option(help="best.pt or last.pt of the run.")] = Kept.best,
-    batch: Annotated[int, typer.Option(min=1, help="Trials at a time; changes speed and memory only.")] = 64,
+    checkpoint: Checkpoint = Kept.best,
+    batch: BatchSize = 64,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same noise, whatever else is set.")] = 0,
-    device: Annotated[Device, typer.Option(help="auto: the GPU if there is one.")] = Device.auto,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
+    device: OnDevice = Device.auto,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
 ) -> None:
     """Roll the model out, closed or open loop."""
     from ncyber_cli.pipeline.simulate import SimulateOptions, simulate_run

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ncyber_cli.commands.choices import AsJson, Overwrite
+
 if TYPE_CHECKING:
     from ncyber_cli.worlds.simulated import SimulatedAnimal
 
@@ -41,8 +43,8 @@ def synth(
     units: Annotated[
         int | None, typer.Option(min=20, max=1000, help="Neurons; default reach 43 to 68 by animal, lorenz 64.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write NWB files of simulated animals, the truth under /analysis."""
     from ncyber_cli.reporting import table

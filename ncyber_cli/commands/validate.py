@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ncyber_cli.commands.choices import Overrides
+
 if TYPE_CHECKING:
     from ncyber_cli.checks.registry import Finding
     from ncyber_cli.spec import Spec
@@ -19,9 +21,7 @@ def validate(
     data: Annotated[
         list[str] | None, typer.Argument(help="Recordings, in place of data.sessions.", show_default=False)
     ] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="Set one key of the spec: key.path=value.", show_default=False)
-    ] = None,
+    overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")] = False,
 ) -> None:
     """Name every problem of a spec (exit 3) and of its recordings (exit 4) at once."""

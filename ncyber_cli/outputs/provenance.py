@@ -42,9 +42,7 @@ class Provenance:
         }
 
 
-def record_provenance(
-    command: Sequence[str], *, seed: int, spec: str, input_sha256: Mapping[str, str]
-) -> Provenance:
+def record_provenance(command: Sequence[str], *, seed: int, spec: str, input_sha256: Mapping[str, str]) -> Provenance:
     """The provenance of the present process. `input_sha256` is by path."""
     return Provenance(tuple(command), seed, spec, dict(input_sha256), program_versions())
 

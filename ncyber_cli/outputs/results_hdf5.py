@@ -190,6 +190,6 @@ def _write_rows(
     dataset: h5py.Dataset, lead: tuple[int, ...], trials: NDArray[np.integer], values: NDArray[Any]
 ) -> None:
     if values.shape[1:] != dataset.shape[len(lead) + 1 :]:
-        raise ValueError(f"{dataset.name} takes rows of shape {dataset.shape[len(lead) + 1:]}, got {values.shape[1:]}")
+        raise ValueError(f"{dataset.name} takes rows of shape {dataset.shape[len(lead) + 1 :]}, got {values.shape[1:]}")
     for place, chosen in _runs(trials):
         dataset[(*lead, place)] = values[chosen]

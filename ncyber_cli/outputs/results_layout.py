@@ -1,21 +1,21 @@
 """The layout of a results file. Its names are a contract: readers outside this program rely on them.
 
-    /                                       format, format_version, complete, and the provenance, as attributes
-    /animals/<animal>/<session>/            animal, session, bin_s, start_time as attributes
-        trial_id, split (trial)             split is train, validation or test
-        event_s (trial)                     the alignment event, s from session start
-        unit_id, unit_area, held_out (unit)
-        time_s, mask (trial, time)          centre of each bin, s from session start, NaN outside mask
-        <group>/names, units (feature)      group is one of GROUPS; a part the model lacks has no group
-        <group>/mean, sd (trial, time, feature)
-        latents/area (feature)
-        objectives/cluster (trial, time)    row of cluster_mean that the bin's mean objective belongs to, the largest
-                                            cluster first; -1 outside mask
-        objectives/cluster_mean (cluster, n_objective)
-                                            of a mixture of 1 to 12 Gaussians, size by BIC, fitted to the animal's
-                                            training trials (all trials where there are none)
-    /rollouts/<name>/                       the same, with <group>/sample (sample, trial, time, feature)
-                                            instead of mean and sd, and what was set as attributes
+/                                       format, format_version, complete, and the provenance, as attributes
+/animals/<animal>/<session>/            animal, session, bin_s, start_time as attributes
+    trial_id, split (trial)             split is train, validation or test
+    event_s (trial)                     the alignment event, s from session start
+    unit_id, unit_area, held_out (unit)
+    time_s, mask (trial, time)          centre of each bin, s from session start, NaN outside mask
+    <group>/names, units (feature)      group is one of GROUPS; a part the model lacks has no group
+    <group>/mean, sd (trial, time, feature)
+    latents/area (feature)
+    objectives/cluster (trial, time)    row of cluster_mean that the bin's mean objective belongs to, the largest
+                                        cluster first; -1 outside mask
+    objectives/cluster_mean (cluster, n_objective)
+                                        of a mixture of 1 to 12 Gaussians, size by BIC, fitted to the animal's
+                                        training trials (all trials where there are none)
+/rollouts/<name>/                       the same, with <group>/sample (sample, trial, time, feature)
+                                        instead of mean and sd, and what was set as attributes
 """
 
 from __future__ import annotations

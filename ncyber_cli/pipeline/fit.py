@@ -183,9 +183,7 @@ def _trials(cohort: Cohort) -> str:
     return f"{', '.join(counts)} trials of {n_animal} {'animal' if n_animal == 1 else 'animals'}"
 
 
-def _dry_run(
-    request: FitRequest, spec: Spec, paths: Sequence[Path], device: torch.device, progress: Progress
-) -> None:
+def _dry_run(request: FitRequest, spec: Spec, paths: Sequence[Path], device: torch.device, progress: Progress) -> None:
     """Read everything and say what would be trained; nothing is written."""
     cohort, layout = _read(spec, paths, progress)
     rows = [

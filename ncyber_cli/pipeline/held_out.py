@@ -83,9 +83,7 @@ def _tally(run: OpenRun, session: Session, trials: NDArray[np.int64]) -> BitsTal
     tally, n_unit = BitsTally(len(session.unit_id)), len(session.unit_id)
     inference = run.spec.inference
     for some in trial_batches(run, session, trials, _BATCH):
-        moments = posterior_moments(
-            run.model, some.batch, inference, some.keys, samples=inference.samples, seed=_SEED
-        )
+        moments = posterior_moments(run.model, some.batch, inference, some.keys, samples=inference.samples, seed=_SEED)
         rates = moments["rates"].mean[..., :n_unit].float().cpu().numpy()
         n_time = rates.shape[1]
         counts = session.observation[some.trials, :n_time].astype(np.float32)

@@ -153,9 +153,7 @@ def _check_finite(latents: NDArray[np.float32], mask: NDArray[np.bool_], name: s
         )
 
 
-def _end_distance(
-    run: OpenRun, values: dict[str, NDArray[np.float32]], mask: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def _end_distance(run: OpenRun, values: dict[str, NDArray[np.float32]], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """How far from its objective each body ends, (trial,); empty where the two have no unit in common."""
     if not (objective_in_body_units(run) and isinstance(run.spec.model.body, PointMass)):
         return np.zeros(0)

@@ -70,9 +70,7 @@ def test_an_empty_source_is_an_error() -> None:
 
 
 def test_a_count_emission_needs_counts() -> None:
-    checked = spec(
-        **{"data.neural": [{"source": "units", "kind": "calcium"}], "model.emission": {"kind": "poisson"}}
-    )
+    checked = spec(**{"data.neural": [{"source": "units", "kind": "calcium"}], "model.emission": {"kind": "poisson"}})
     found = only(list(check_recording(recording(neural=[sampled(TRACES)]), checked)))
     assert found.check == "counts_need_a_count_emission"
 

@@ -90,9 +90,7 @@ def test_the_summary_says_what_was_found_and_what_from(lab: Path) -> None:
     assert len(summary["provenance"]["input_sha256"]) == 2
 
 
-def test_bits_per_spike_are_those_of_infer(
-    lab: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bits_per_spike_are_those_of_infer(lab: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     infer_run(lab / "run", [str(lab / "recordings/*.nwb")], tmp_path / "r.h5", InferOptions(), as_json=True)
     rows = json.loads(capsys.readouterr().out)
     summary = json.loads((lab / "run" / "summary.json").read_text())
@@ -101,9 +99,7 @@ def test_bits_per_spike_are_those_of_infer(
         assert animal["co_bps_null"] == pytest.approx(row["co_bps_null"], abs=1e-9)
 
 
-def test_results_are_on_stdout_and_talk_is_on_stderr(
-    request_: FitRequest, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_results_are_on_stdout_and_talk_is_on_stderr(request_: FitRequest, capsys: pytest.CaptureFixture[str]) -> None:
     run_fit(replace(request_, quiet=False))
     said = capsys.readouterr()
     lines = said.out.splitlines()

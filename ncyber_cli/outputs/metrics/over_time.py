@@ -29,9 +29,7 @@ class ForecastR2:
     mean: NDArray[np.float64]  # the training mean
 
 
-def bin_at(
-    time_s: Array, event_s: Array, offset_s: float, *, bin_s: float, mask: Mask
-) -> NDArray[np.int64]:
+def bin_at(time_s: Array, event_s: Array, offset_s: float, *, bin_s: float, mask: Mask) -> NDArray[np.int64]:
     """Per trial, the last bin that has ended by `offset_s` after the event; -1 where there is none, (trial,).
 
     time_s (trial, time) is the centre of each bin. A bin that ended a whole bin earlier does not count: the trial
