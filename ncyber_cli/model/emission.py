@@ -23,6 +23,7 @@ class Emission(nn.Module):
     """Readout C, d of every session; subclasses add the likelihood."""
 
     kind: str
+    has_variance = False  # whether `update_variance` has anything to do
     latent_mask: Tensor
 
     def __init__(self, n_session: int, n_unit: int, n_latent: int) -> None:
@@ -94,6 +95,7 @@ class Gaussian(Emission):
     """
 
     kind = "gaussian"
+    has_variance = True
     variance: Tensor
     variance_floor: Tensor
 

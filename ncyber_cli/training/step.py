@@ -88,6 +88,6 @@ def _update_variances(model: NeuroModel, batch: Batch, posterior: Posterior) -> 
         if loop.body is not None:
             residual, recorded = body_residuals(loop, batch, posterior.trajectory)
             loop.body.residual.update(residual, batch.animal, recorded)
-        latent = posterior.trajectory.latent.transpose(0, 1)
-        predictor = loop.emission.predictor(latent, batch.session)
-        loop.emission.update_variance(batch.observation, batch.observed, predictor, batch.session)
+        if loop.emission.has_variance:
+            predictor = loop.emission.predictor(posterior.trajectory.latent.transpose(0, 1), batch.session)
+            loop.emission.update_variance(batch.observation, batch.observed, predictor, batch.session)
