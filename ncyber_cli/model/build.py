@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from ncyber_cli import spec as specs
+from ncyber_cli.errors import SpecError
 from ncyber_cli.model.body import LinearBody, PointMass
 from ncyber_cli.model.brain import Areas, Brain
 from ncyber_cli.model.closed_loop import ClosedLoop
@@ -96,10 +97,16 @@ def _controller(
     n_control = objective.size if body is None else body.n_control
     if isinstance(spec, specs.MLPController):
         return MLPController(areas.size, objective.size, n_control, spec.hidden, layout.control_scale)
-    wanted = getattr(spec, "areas", None)
     gate_areas = torch.ones(areas.size)
-    if wanted is not None:
-        chosen = torch.tensor([name in wanted for name in areas.names])
+    if isinstance(spec, specs.Setpoint) and spec.areas is not None:
+        if not spec.areas or not set(spec.areas) <= set(areas.names):
+            named = ", ".join(spec.areas) or "an empty list"
+            raise SpecError(
+                f"{named} cannot open the gate, the brain's areas are {', '.join(areas.names)}",
+                where="model.controller.areas",
+                remedy="name areas that model.brain.latents lists, latents: {AREA: n, ...}",
+            )
+        chosen = torch.tensor([name in spec.areas for name in areas.names])
         gate_areas = chosen[areas.latent_area()].float()
     if isinstance(body, PointMass):
         return Setpoint(objective.size, areas.size, len(layout.animals), layout.control_scale, gate_areas)

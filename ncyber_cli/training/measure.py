@@ -99,6 +99,12 @@ def _body_scales(
     first = cohort.sessions[0]
     point_mass = spec.model.body.kind == "point_mass"
     n_position = sum(name.startswith("position_") for name in first.body_names)
+    if point_mass and first.force.shape[2] not in (0, n_position):
+        raise DataError(
+            f"{first.force.shape[2]} force columns for {n_position} position axes",
+            where="data.inputs",
+            remedy="give the columns of one force, one for each axis of position",
+        )
     pooled = np.concatenate([body.reshape(-1, body.shape[2]) for body in bodies])
     goal = slice(0, n_position) if point_mass else slice(None)
     low, high = np.nanpercentile(pooled[:, goal], [1, 99], axis=0)

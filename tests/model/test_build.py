@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 from tiny import MODELS, make_spec, make_tiny
 
+from ncyber_cli.data.batches import Cohort
+from ncyber_cli.errors import DataError, SpecError
 from ncyber_cli.inference.assemble import assemble
 from ncyber_cli.model.layout import Layout
 from ncyber_cli.training.measure import measure
@@ -62,3 +65,19 @@ def test_a_setpoint_has_the_bodys_dimensions_and_an_abstract_goal_those_of_the_s
         built = assemble(make_spec(model), layout, torch.Generator())
         assert built.loop.objective is not None
         assert built.loop.objective.size == expected
+
+
+@pytest.mark.parametrize("gate", [[], ["M1"], ["brain", "M1"]])
+def test_areas_that_the_brain_does_not_have_cannot_open_the_gate(gate: list[str]) -> None:
+    tiny = make_tiny("reach")
+    layout = measure(tiny.spec, tiny.cohort)
+    spec = make_spec({**MODELS["reach"], "controller": {"kind": "setpoint", "areas": gate}})
+    with pytest.raises(SpecError, match="the brain's areas are brain"):
+        assemble(spec, layout, torch.Generator())
+
+
+def test_a_force_needs_a_column_for_each_axis_of_a_point_mass() -> None:
+    tiny = make_tiny("reach")
+    lame = [replace(session, force=session.force[:, :, :1]) for session in tiny.cohort.sessions]
+    with pytest.raises(DataError, match="1 force columns for 2 position axes"):
+        measure(tiny.spec, Cohort(lame, tiny.cohort.animals))
