@@ -15,11 +15,10 @@ from torch import Tensor, nn
 from ncyber_cli.data.batches import Batch
 from ncyber_cli.inference.bin_centres import at_bin_centres
 from ncyber_cli.inference.encoder import CausalHead, Encoder, Messages, View
-from ncyber_cli.inference.filter import chain_variance, correction_kl, diagonal_correction, jump_kl, sample_objective
+from ncyber_cli.inference.filter import correction_kl, diagonal_correction
+from ncyber_cli.inference.objective_posterior import objective_posterior
 from ncyber_cli.model.body import recorded_residuals
 from ncyber_cli.model.closed_loop import ClosedLoop, Given, Trajectory
-from ncyber_cli.model.gauss_markov import Correction, correct
-from ncyber_cli.model.objective import Objective
 
 
 class NeuroModel(nn.Module):
@@ -102,7 +101,8 @@ def sample_posterior(
     correction, constant = diagonal_correction(messages.latent, messages.latent_log_ratio, variance, noise.latent, seen)
     objective, kl_objective = None, torch.zeros_like(constant)
     if loop.objective is not None:
-        objective, kl_objective = _objective_posterior(loop.objective, messages, noise.objective, seen)
+        found = objective_posterior(loop.objective, messages, noise.objective, seen)
+        objective, kl_objective = found.path, found.kl
     actuator, kl_actuator = _first_actuator(loop, messages, noise.actuator)
     trajectory = loop.unroll(given_of(model, batch, noise, objective, actuator, own_body), correction)
     kl_latent = correction_kl(trajectory.prior_latent, correction, variance, constant)
@@ -128,24 +128,6 @@ def given_of(
         body_noise = loop.body.residual.scale[batch.animal] * noise.body
     force = batch.force.transpose(0, 1) if batch.force.shape[2] else None
     return Given(batch.animal, batch.input.transpose(0, 1), force, objective, actuator, body, known, body_noise)
-
-
-def _objective_posterior(
-    objective: Objective, messages: Messages, noise: Tensor, seen: Tensor
-) -> tuple[Tensor, Tensor]:
-    """A path of the posterior chain and its KL per bin."""
-    variance = chain_variance(objective.transition(), seen.shape[0])
-    target = objective.mean + objective.sd * messages.objective
-    correction, constant = diagonal_correction(target, messages.objective_log_ratio, variance, noise, seen)
-    if objective.prior != "jump":
-        path, prior = sample_objective(objective, correction)
-        return path, correction_kl(prior, correction, variance, constant)
-    # A redraw has a width of its own.
-    redrawn = (correction.gain * objective.sd * messages.objective_log_redraw.exp()).square()
-    posterior_variance = variance * (1 - correction.gain) + redrawn
-    path, prior = sample_objective(objective, Correction(target, correction.gain, posterior_variance.sqrt() * noise))
-    mean = correct(prior, target, correction.gain, torch.zeros_like(noise))
-    return path, jump_kl(objective, mean, posterior_variance, prior, variance)
 
 
 def _first_actuator(loop: ClosedLoop, messages: Messages, noise: Tensor) -> tuple[Tensor | None, Tensor]:

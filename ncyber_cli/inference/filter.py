@@ -7,15 +7,12 @@ chain and the ELBO its log evidence; with diagonal precision the ELBO stays belo
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from ncyber_cli.model.gauss_markov import Correction, correct
-from ncyber_cli.model.objective import Objective, ObjectiveTransition
 
 
 def diagonal_correction(
@@ -61,45 +58,3 @@ def correction_kl(
     """KL of each corrected bin from its prior, in nats, closed form given the sample at t-1."""
     shift = correct(prior_mean, correction.target, correction.gain, torch.zeros_like(prior_mean)) - prior_mean
     return constant + 0.5 * (shift.square() / prior_variance).sum(-1)
-
-
-def chain_variance(step: ObjectiveTransition, n_time: int) -> Float[Tensor, "time 1 n_objective"]:
-    """Prior variance of every bin of the objective's chain given the bin before."""
-    rest = step.variance.expand(n_time - 1, 1, -1)
-    return torch.cat([step.stationary_variance.expand(1, 1, -1), rest])
-
-
-def sample_objective(objective: Objective, correction: Correction) -> tuple[Tensor, Tensor]:
-    """An objective path (time, trial, n) from the posterior chain, and the prior mean of each bin."""
-    step = objective.transition()
-    prior = step.mean.expand_as(correction.target[0])
-    means, path = [prior], [correct(prior, correction.target[0], correction.gain[0], correction.noise[0])]
-    offset = (1 - step.decay) * step.mean
-    for target, gain, noise in zip(
-        correction.target[1:].unbind(0), correction.gain[1:].unbind(0), correction.noise[1:].unbind(0), strict=True
-    ):
-        prior = torch.addcmul(offset, step.decay, path[-1])
-        means.append(prior)
-        path.append(correct(prior, target, gain, noise))
-    return torch.stack(path), torch.stack(means)
-
-
-def jump_kl(
-    objective: Objective, mean: Tensor, variance: Tensor, slow_mean: Tensor, slow_variance: Tensor
-) -> Float[Tensor, "time trial"]:
-    """KL from N(mean, variance) to the `jump` prior, in nats, bounded from above in closed form.
-
-    KL(q || sum_k w_k p_k) <= -log sum_k w_k exp(-KL(q || p_k)) (Hershey & Olsen 2007), so the ELBO stays
-    a lower bound. Bin 0 has no bin before it: its prior is the stationary law alone.
-    """
-    slow = _gaussian_kl(mean, variance, slow_mean, slow_variance)
-    redraw = _gaussian_kl(mean, variance, objective.mean, objective.sd.square())
-    jump = objective.jump_probability
-    mixed = -torch.logaddexp(math.log1p(-jump) - slow, math.log(jump) - redraw)
-    return torch.cat([slow[:1], mixed[1:]])
-
-
-def _gaussian_kl(mean: Tensor, variance: Tensor, prior_mean: Tensor, prior_variance: Tensor) -> Tensor:
-    """KL between diagonal Gaussians, summed over the last axis."""
-    ratio = variance / prior_variance
-    return 0.5 * (ratio - 1 - ratio.log() + (mean - prior_mean).square() / prior_variance).sum(-1)
