@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 class World(StrEnum):
     lorenz = "lorenz"
     reach = "reach"
+    limit_cycle = "limit_cycle"
+    random_walk = "random_walk"
+
+
+# Options that a world lacks.
+_FOREIGN = {
+    World.lorenz: {"goals", "jumps", "pulses"},
+    World.limit_cycle: {"goals", "jumps"},
+    World.random_walk: {"goals", "jumps"},
+}
 
 
 class Goals(StrEnum):
@@ -26,11 +36,17 @@ class Goals(StrEnum):
 
 
 def synth(
-    world: Annotated[World, typer.Argument(help="lorenz: spikes of a chaotic attractor; reach: closed-loop reaching.")],
+    world: Annotated[
+        World,
+        typer.Argument(
+            help="lorenz: spikes of a chaotic attractor; reach: closed-loop reaching; limit_cycle, random_walk: a body "
+            "that moves by itself and pursues nothing."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for one NWB file per animal.")],
     animals: Annotated[int, typer.Option(min=1, help="Animals, each with its own neurons and body.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The same seed and options write the same bytes.")] = 0,
-    trials: Annotated[int | None, typer.Option(min=1, help="Trials an animal; default reach 160, lorenz 1200.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials an animal; default 160, lorenz 1200.")] = None,
     goals: Annotated[
         Goals | None, typer.Option(help="reach: targets on eight points (default) or anywhere on a disc.")
     ] = None,
@@ -38,10 +54,10 @@ def synth(
         float | None, typer.Option(min=0, max=1, help="reach: share of trials whose target jumps; default 0.2.")
     ] = None,
     pulses: Annotated[
-        float | None, typer.Option(min=0, max=1, help="reach: share of trials with a force pulse; default 0.3.")
+        float | None, typer.Option(min=0, max=1, help="Share of trials with a force pulse; default 0.3.")
     ] = None,
     units: Annotated[
-        int | None, typer.Option(min=20, max=1000, help="Neurons; default reach 43 to 68 by animal, lorenz 64.")
+        int | None, typer.Option(min=20, max=1000, help="Neurons; default 43 to 68 by animal, lorenz 64.")
     ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -67,19 +83,24 @@ def _world(world: World, **options: Any) -> Callable[..., SimulatedAnimal]:
     from functools import partial
 
     from ncyber_cli.errors import UsageError
-    from ncyber_cli.worlds import lorenz, reach
+    from ncyber_cli.worlds import lorenz, reach, without_goal
 
     chosen = {name: value for name, value in options.items() if value is not None}
-    if world is World.lorenz:
-        if foreign := sorted({"goals", "jumps", "pulses"} & set(chosen)):
-            raise UsageError(
-                f"the world lorenz has no {' and no '.join('--' + name for name in foreign)}",
-                where="ncyber synth lorenz",
-                remedy="leave it out, or write ncyber synth reach",
-            )
-        return partial(lorenz.simulate, **chosen)
+    if foreign := sorted(set(chosen) & _FOREIGN.get(world, set())):
+        raise UsageError(
+            f"the world {world} has no {' and no '.join('--' + name for name in foreign)}",
+            where=f"ncyber synth {world}",
+            remedy="leave it out, or write ncyber synth reach",
+        )
     words = {"jumps": "jump_probability", "pulses": "pulse_probability"}
-    return partial(reach.simulate, **{words.get(name, name): value for name, value in chosen.items()})
+    chosen = {words.get(name, name): value for name, value in chosen.items()}
+    simulate: dict[World, Callable[..., SimulatedAnimal]] = {
+        World.lorenz: lorenz.simulate,
+        World.reach: reach.simulate,
+        World.limit_cycle: partial(without_goal.simulate, "limit_cycle"),
+        World.random_walk: partial(without_goal.simulate, "random_walk"),
+    }
+    return partial(simulate[world], **chosen)
 
 
 def _refuse_existing(targets: list[Path]) -> None:

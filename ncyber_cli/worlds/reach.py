@@ -55,13 +55,13 @@ def simulate(
         behavior=behavior,
         inputs=force,
         truth={
-            "objective": _sampled(loop.objective, 1 / BIN_S, "m", "goal that the brain pursues"),
-            "control": _sampled(loop.command, 1 / BIN_S, "m/s^2", "motor command before the muscle"),
-            "actuator": _sampled(loop.actuator, 1 / BIN_S, "m/s^2", "motor command after the muscle's lag"),
-            "latent": _sampled(latent, 1 / BIN_S, "a.u.", "plan (2), state estimate (4) and command (5) of the brain"),
+            "objective": sampled(loop.objective, 1 / BIN_S, "m", "goal that the brain pursues"),
+            "control": sampled(loop.command, 1 / BIN_S, "m/s^2", "motor command before the muscle"),
+            "actuator": sampled(loop.actuator, 1 / BIN_S, "m/s^2", "motor command after the muscle's lag"),
+            "latent": sampled(latent, 1 / BIN_S, "a.u.", "plan (2), state estimate (4) and command (5) of the brain"),
             "rate": Signal(rate, 1 / BIN_S, "counts", "expected spikes per bin of each unit", BIN_S / 2, RATE_BITS),
         },
-        trial_columns=_columns(schedule),
+        trial_columns=event_columns(schedule),
         trial_truth={
             "gate_time": schedule.gate_s,
             "cue_arrival_time": schedule.cue_s + body.delay_s,
@@ -78,7 +78,7 @@ def simulate(
     )
 
 
-def _sampled(values: NDArray[np.float64], rate_hz: float, unit: str, description: str) -> Signal:
+def sampled(values: NDArray[np.float64], rate_hz: float, unit: str, description: str) -> Signal:
     """States (trial, step, feature) in the middle of each sampling interval, so that a bin's mean is its centre."""
     every = round(1 / (rate_hz * STEP_S))
     return Signal(values[:, every // 2 :: every], rate_hz, unit, description, 0.5 / rate_hz)
@@ -86,14 +86,15 @@ def _sampled(values: NDArray[np.float64], rate_hz: float, unit: str, description
 
 def _behavior(loop: Loop) -> tuple[dict[str, Signal], dict[str, Signal]]:
     hand = {
-        "hand_pos": _sampled(loop.position, BEHAVIOR_HZ, "m", "hand position, x and y"),
-        "hand_vel": _sampled(loop.velocity, BEHAVIOR_HZ, "m/s", "hand velocity, x and y"),
+        "hand_pos": sampled(loop.position, BEHAVIOR_HZ, "m", "hand position, x and y"),
+        "hand_vel": sampled(loop.velocity, BEHAVIOR_HZ, "m/s", "hand velocity, x and y"),
     }
-    force = _sampled(loop.force, BEHAVIOR_HZ, "N", "force of the manipulandum on the hand, x and y")
+    force = sampled(loop.force, BEHAVIOR_HZ, "N", "force of the manipulandum on the hand, x and y")
     return hand, {"external_force": force}
 
 
-def _columns(schedule: Schedule) -> dict[str, NDArray[Any]]:
+def event_columns(schedule: Schedule) -> dict[str, NDArray[Any]]:
+    """The trial table of a lab that sees the screen."""
     return {
         "target_on_time": schedule.cue_s,
         "go_time": schedule.go_s,

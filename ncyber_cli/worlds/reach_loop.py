@@ -62,7 +62,7 @@ def external_force(schedule: Schedule, time_s: Floats) -> Floats:
     return shape[..., None] * schedule.pulse_n[:, None]
 
 
-def _coloured_noise(trials: int, steps: int, time_constant_s: float, rng: np.random.Generator) -> Floats:
+def coloured_noise(trials: int, steps: int, time_constant_s: float, rng: np.random.Generator) -> Floats:
     """Unit-variance noise (step, trial, 2) with an exponential autocorrelation."""
     keep = np.exp(-STEP_S / time_constant_s)
     noise = rng.standard_normal((steps, trials, 2))
@@ -79,8 +79,8 @@ def run_loop(body: Body, schedule: Schedule, steps: int, rng: np.random.Generato
     goal = believed_goal(schedule, time_s, body.delay_s, rng).transpose(1, 0, 2)
     force = external_force(schedule, time_s).transpose(1, 0, 2)
     gate = smooth_step((time_s[None] - schedule.gate_s[:, None]) / GATE_S).T
-    noise = _coloured_noise(trials, steps, body.noise_time_s, rng)
-    constant_noise = body.process_noise_m_s2 * _coloured_noise(trials, steps, body.noise_time_s, rng)
+    noise = coloured_noise(trials, steps, body.noise_time_s, rng)
+    constant_noise = body.process_noise_m_s2 * coloured_noise(trials, steps, body.noise_time_s, rng)
 
     shape = (steps, trials, 2)
     command, actuator, position, velocity = (np.zeros(shape) for _ in range(4))

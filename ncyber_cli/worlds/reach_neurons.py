@@ -18,11 +18,11 @@ Floats = NDArray[np.float64]
 
 def brain_latent(loop: Loop, neurons: Neurons, bound_m_s2: float) -> Floats:
     """Latents (trial, step, 11), each about 1 in size, in the order of LATENT_NAMES."""
-    plan = _low_pass(loop.objective / REACH_M, PLAN_S)
+    plan = low_pass(loop.objective / REACH_M, PLAN_S)
     estimate = [loop.estimated_position / REACH_M, loop.estimated_velocity / SPEED_M_S]
     cos, sin = np.cos(neurons.command_angle), np.sin(neurons.command_angle)
     command = loop.command / bound_m_s2 @ np.array([[cos, sin], [-sin, cos]])
-    return np.concatenate([plan, *estimate, command, _echo(command, neurons.echo_hz), loop.gate[..., None]], axis=-1)
+    return np.concatenate([plan, *estimate, command, echo(command, neurons.echo_hz), loop.gate[..., None]], axis=-1)
 
 
 def bin_rates(latent: Floats, neurons: Neurons, steps_per_bin: int, rng: np.random.Generator) -> Floats:
@@ -33,8 +33,8 @@ def bin_rates(latent: Floats, neurons: Neurons, steps_per_bin: int, rng: np.rand
     """
     trials, steps, features = latent.shape
     bins, units = steps // steps_per_bin, len(neurons.area)
-    nuisance = _slow_noise((trials, bins, NUISANCE), NUISANCE_S, steps_per_bin * STEP_S, rng)
-    gain = neurons.gain_sd * _slow_noise((trials, bins, units), GAIN_S, steps_per_bin * STEP_S, rng)
+    nuisance = slow_noise((trials, bins, NUISANCE), NUISANCE_S, steps_per_bin * STEP_S, rng)
+    gain = neurons.gain_sd * slow_noise((trials, bins, units), GAIN_S, steps_per_bin * STEP_S, rng)
     slow = np.exp(nuisance @ neurons.weights[:, features:].T + gain)
     tuning = neurons.weights[:, :features].T
     baseline = neurons.mean_rate_hz / np.exp(latent[:, ::steps_per_bin] @ tuning).mean(axis=(0, 1))
@@ -45,7 +45,8 @@ def bin_rates(latent: Floats, neurons: Neurons, steps_per_bin: int, rng: np.rand
     return steps_per_bin * STEP_S * rate / (1.0 + rate / MAX_RATE_HZ)
 
 
-def _low_pass(signal: Floats, time_constant_s: float) -> Floats:
+def low_pass(signal: Floats, time_constant_s: float) -> Floats:
+    """First-order low-pass of (trial, step, feature), from zero."""
     keep = np.exp(-STEP_S / time_constant_s)
     smooth = np.zeros_like(signal)
     for step in range(1, signal.shape[1]):
@@ -53,17 +54,17 @@ def _low_pass(signal: Floats, time_constant_s: float) -> Floats:
     return smooth
 
 
-def _echo(command: Floats, echo_hz: float) -> Floats:
+def echo(command: Floats, echo_hz: float) -> Floats:
     """A damped oscillator driven by the command: a rotation in neural space that outlasts its cause."""
     angle, keep = 2 * np.pi * echo_hz * STEP_S, np.exp(-STEP_S / ECHO_S)
     turn = keep * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    echo = np.zeros_like(command)
+    rotating = np.zeros_like(command)
     for step in range(1, command.shape[1]):
-        echo[:, step] = echo[:, step - 1] @ turn + (STEP_S / ECHO_S) * 2.0 * command[:, step - 1]
-    return echo
+        rotating[:, step] = rotating[:, step - 1] @ turn + (STEP_S / ECHO_S) * 2.0 * command[:, step - 1]
+    return rotating
 
 
-def _slow_noise(shape: tuple[int, int, int], time_constant_s: float, step_s: float, rng: np.random.Generator) -> Floats:
+def slow_noise(shape: tuple[int, int, int], time_constant_s: float, step_s: float, rng: np.random.Generator) -> Floats:
     """Unit-variance noise (trial, bin, feature), stationary from a trial's first bin."""
     keep = np.exp(-step_s / time_constant_s)
     noise = rng.standard_normal(shape)
