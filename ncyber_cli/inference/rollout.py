@@ -13,7 +13,7 @@ from ncyber_cli.data.batches import Batch
 from ncyber_cli.inference.elbo import NeuroModel, sample_posterior
 from ncyber_cli.inference.posterior import view_of
 from ncyber_cli.inference.trial_noise import PathNoise, TrialKey, trial_noise
-from ncyber_cli.model.closed_loop import Given
+from ncyber_cli.model.closed_loop import Given, Plant, Trajectory
 from ncyber_cli.model.gauss_markov import Correction, no_correction
 from ncyber_cli.spec import Inference
 
@@ -32,15 +32,29 @@ class Scene:
     actuator: Float[Tensor, "trial n_control"] | None = None  # in the first bin; None: the muscle at rest
 
 
-@torch.no_grad()
-def rollout(
-    model: NeuroModel, scene: Scene, noise: PathNoise, *, closed: bool = True, noisy: bool = True
-) -> dict[str, Float[Tensor, "trial time feature"]]:
-    """One sample of the model's future, as the groups of a results file.
+@dataclass(frozen=True)
+class Happening:
+    """One sample of the model's future, time first; `objective` is None where the model has none."""
+
+    trajectory: Trajectory
+    objective: Float[Tensor, "time trial n_objective"] | None
+
+
+def play(
+    model: NeuroModel,
+    scene: Scene,
+    noise: PathNoise,
+    *,
+    closed: bool = True,
+    noisy: bool = True,
+    plant: Plant | None = None,
+) -> Happening:
+    """Run the loop from a scene, differentiably.
 
     Args:
         closed: False opens the loop: the brain is told nothing of its body after the first bin.
         noisy: False silences brain, body and objective after the first bin; the start is drawn all the same.
+        plant: moves the body in place of the model's own; the scene's forces and the body's noise are then its affair.
     """
     loop = model.loop
     path = noise if noisy else _silenced(noise)
@@ -55,20 +69,36 @@ def rollout(
         body = scene.body.expand(scene.input.shape[1], -1, -1)
         known = torch.zeros_like(body, dtype=torch.bool)
         body_noise = loop.body.residual.scale[scene.animal] * path.noise.body
-    force = scene.force.transpose(0, 1) if loop.body is not None and scene.force.shape[2] else None
+    forced = loop.body is not None and scene.force.shape[2] > 0 and plant is None
+    force = scene.force.transpose(0, 1) if forced else None
     inputs = scene.input.transpose(0, 1)
-    given = Given(scene.animal, inputs, force, objective, actuator, body, known, body_noise, sensed=closed)
-    happened = loop.unroll(given, _starting_at(scene.latent, _prior(model, path)))
+    given = Given(scene.animal, inputs, force, objective, actuator, body, known, body_noise, sensed=closed, plant=plant)
+    return Happening(loop.unroll(given, _starting_at(scene.latent, _prior(model, path))), objective)
+
+
+@torch.no_grad()
+def rollout(
+    model: NeuroModel,
+    scene: Scene,
+    noise: PathNoise,
+    *,
+    closed: bool = True,
+    noisy: bool = True,
+    plant: Plant | None = None,
+) -> dict[str, Float[Tensor, "trial time feature"]]:
+    """One sample of the model's future, as the groups of a results file; the arguments are those of `play`."""
+    happening = play(model, scene, noise, closed=closed, noisy=noisy, plant=plant)
+    happened, emission = happening.trajectory, model.loop.emission
     groups = {
         "latents": happened.latent,
         "controls": happened.control,
         "actuator": happened.actuator,
-        "objectives": objective,
+        "objectives": happening.objective,
         "body": happened.body,
     }
     found = {name: values.transpose(0, 1) for name, values in groups.items() if values is not None}
-    predictor = loop.emission.predictor(found["latents"], scene.session)
-    return found | {"rates": loop.emission.rate(predictor, scene.session)}
+    predictor = emission.predictor(found["latents"], scene.session)
+    return found | {"rates": emission.rate(predictor, scene.session)}
 
 
 @torch.no_grad()

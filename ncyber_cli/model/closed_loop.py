@@ -11,6 +11,7 @@ estimate of b_{t-1}; the body moves; the brain steps.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -27,6 +28,10 @@ from ncyber_cli.model.objective import Objective
 
 LOG_VARIANCE_FLOOR = -14.0  # latents start at unit variance; below this the brain would have no noise at all
 
+# A body outside the model: given the command of a bin and the actuator between the centres of the last bin and this
+# one, both (trial, n_control), it answers with the body at this bin's centre, (trial, n_body). Called once a bin.
+Plant = Callable[[Tensor, Tensor], Tensor]
+
 
 @dataclass(frozen=True)
 class Given:
@@ -41,6 +46,7 @@ class Given:
     body_known: Bool[Tensor, "time trial n_body"] | None = None  # elsewhere the model's own body takes over
     body_noise: Float[Tensor, "time trial n_residual"] | None = None
     sensed: bool = True  # False: the brain is told nothing after the first bin (open loop)
+    plant: Plant | None = None  # moves the body in place of the model's own; where it differs the brain is surprised
 
 
 @dataclass(frozen=True)
@@ -174,14 +180,17 @@ class _BodyLoop:
         for name, value in (("control", control), ("actuator", self.actuator), ("gate", gate)):
             self.history[name].append(value)
         if body is not None:
-            self._move(t, body, 0.5 * (before + self.actuator))
+            self._move(t, body, control, 0.5 * (before + self.actuator))
         return control, feedback
 
-    def _move(self, t: int, body: Body, push: Tensor) -> None:
+    def _move(self, t: int, body: Body, control: Tensor, push: Tensor) -> None:
         """`push` is the actuator between the centres of the last bin and this one."""
         commanded = body.predict(self.terms, self.body, push)
         predicted = commanded if self.pushes is None else body.add_residual(commanded, self.pushes[t])
-        own = body.add_residual(predicted, self.noise[t])
+        if self.given.plant is None:
+            own = body.add_residual(predicted, self.noise[t])
+        else:
+            own = self.given.plant(control, push)
         self.body = torch.where(self.known[t], self.recorded[t], own)
         self.history["predicted_body"].append(predicted)
         self.history["body"].append(self.body)
