@@ -28,6 +28,14 @@ def infer(
         int | None,
         typer.Option(min=1, help="Posterior samples behind means and sds; default the spec's.", show_default=False),
     ] = None,
+    write_samples: Annotated[
+        bool,
+        typer.Option(
+            "--write-samples",
+            help="Also write every posterior sample, as <group>/sample (sample, trial, time, feature); "
+            "row k of all groups is one joint draw of the trial. The file grows by the number of samples.",
+        ),
+    ] = False,
     sources: Annotated[
         Sources, typer.Option("--from", help="What is seen: neural activity, behavior, or both.")
     ] = Sources.both,
@@ -59,6 +67,7 @@ def infer(
         InferOptions(
             causal=causal,
             samples=samples,
+            write_samples=write_samples,
             sources=sources.value,
             until_s=until_s,
             nwb=nwb,

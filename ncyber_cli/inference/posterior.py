@@ -1,12 +1,12 @@
 """What a model makes of recorded trials: means and standard deviations of everything it infers.
 
-`posterior_moments` samples the filter posterior, and forecasts where the encoder is stopped early;
-`causal_moments` asks the causal head, whose bin t knows nothing recorded after t.
+`posterior_samples` draws from the filter posterior, and forecasts where the encoder is stopped early;
+`moments_of` sums up what it draws; `causal_moments` asks the causal head, whose bin t knows nothing recorded after t.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -47,7 +47,34 @@ def posterior_moments(
     sources: Sources = "both",
     seen_bins: int | None = None,
 ) -> dict[str, Moments]:
-    """Moments over posterior samples of every group that the model has (see results_layout.GROUPS).
+    """Moments over `posterior_samples`, which has the same arguments."""
+    draws = posterior_samples(
+        model, batch, inference, keys, samples=samples, seed=seed, sources=sources, seen_bins=seen_bins
+    )
+    return moments_of(draws)
+
+
+def moments_of(draws: Iterable[dict[str, Float[Tensor, "trial time feature"]]]) -> dict[str, Moments]:
+    """Mean and sd of every group over draws, which are forgotten as they come."""
+    running: dict[str, _RunningMoments] = {}
+    for groups in draws:
+        for name, values in groups.items():
+            running.setdefault(name, _RunningMoments(values)).add(values)
+    return {name: moments.finish() for name, moments in running.items()}
+
+
+def posterior_samples(
+    model: NeuroModel,
+    batch: Batch,
+    inference: Inference,
+    keys: Sequence[TrialKey],
+    *,
+    samples: int,
+    seed: int,
+    sources: Sources = "both",
+    seen_bins: int | None = None,
+) -> Iterator[dict[str, Float[Tensor, "trial time feature"]]]:
+    """Joint posterior samples of every group that the model has (see results_layout.GROUPS), one at a time.
 
     `sources` narrows what the run's encoder is shown (`inference.inputs`). With `seen_bins` it sees so many bins
     of each trial, and the rest is the model's own rollout under the given inputs, its own body fed back. The body
@@ -59,14 +86,14 @@ def posterior_moments(
     seen = None if seen_bins is None else torch.arange(n_time, device=batch.mask.device) < seen_bins
     view = view_of(model, shown, inference, sources, seen_bins)
     own_body = None if seen is None else ~seen.expand_as(batch.mask)
-    messages = model.encoder(view)
-    running: dict[str, _RunningMoments] = {}
+    with torch.no_grad():
+        messages = model.encoder(view)
     for sample in range(samples):
-        noise = trial_noise(model, keys, n_time, seed, sample)
-        drawn = sample_posterior(model, shown, view, noise, own_body=own_body, messages=messages)
-        for name, values in sample_groups(model, shown, drawn, seen).items():
-            running.setdefault(name, _RunningMoments(values)).add(values)
-    return {name: moments.finish() for name, moments in running.items()}
+        with torch.no_grad():
+            noise = trial_noise(model, keys, n_time, seed, sample)
+            drawn = sample_posterior(model, shown, view, noise, own_body=own_body, messages=messages)
+            groups = sample_groups(model, shown, drawn, seen)
+        yield groups
 
 
 @torch.no_grad()

@@ -63,13 +63,16 @@ class ResultsWriter:
             self._file.flush()
             self._file.attrs["complete"] = True
 
-    def add_session(self, header: SessionHeader) -> None:
-        """Create the session's datasets, filled with NaN."""
+    def add_session(self, header: SessionHeader, *, samples: int = 0) -> None:
+        """Create the session's datasets, filled with NaN; those of samples only where there are to be any."""
         group = self._create(f"animals/{path_part(header.animal)}/{path_part(header.session)}", header)
         for name, features in header.features.items():
             part = _create_group(group, name, features)
+            shape = (*header.mask.shape, len(features.names))
             for statistic in ("mean", "sd"):
-                _create_values(part, statistic, (*header.mask.shape, len(features.names)))
+                _create_values(part, statistic, shape)
+            if samples:
+                _create_values(part, "sample", (samples, *shape))
 
     def add_rollout(self, name: str, header: SessionHeader, *, samples: int, settings: Attributes) -> None:
         """Create a rollout's datasets; `settings` says what was set by hand (objective, silenced areas, ...)."""
@@ -86,6 +89,13 @@ class ResultsWriter:
         parent = self._session(animal, session)
         for name, values in (("mean", mean), ("sd", sd)):
             _write_rows(parent[group][name], (), trials, _masked(parent, trials, values))
+
+    def write_draw(
+        self, animal: str, session: str, sample: int, trials: NDArray[np.integer], group: str, values: NDArray[Any]
+    ) -> None:
+        """Write one posterior sample of some trials of a session: `values` (len(trials), time, feature)."""
+        parent = self._session(animal, session)
+        _write_rows(parent[group]["sample"], (sample,), trials, _masked(parent, trials, values))
 
     def read_mean(self, animal: str, session: str, trials: NDArray[np.integer], group: str) -> NDArray[np.float32]:
         """What has been written of some trials, (len(trials), time, feature), NaN where nothing has."""

@@ -8,6 +8,9 @@
     time_s, mask (trial, time)          centre of each bin, s from session start, NaN outside mask
     <group>/names, units (feature)      group is one of GROUPS; a part the model lacks has no group
     <group>/mean, sd (trial, time, feature)
+    <group>/sample (sample, trial, time, feature)
+                                        where asked for: the samples of which mean and sd are; row k of every group
+                                        belongs to one joint draw of the whole trial
     latents/area (feature)
     objectives/cluster (trial, time)    row of cluster_mean that the bin's mean objective belongs to, the largest
                                         cluster first; -1 outside mask

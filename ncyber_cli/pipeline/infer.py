@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ncyber_cli.data.recording import SPLIT_NAMES, TEST, TRAIN, Session
 from ncyber_cli.errors import NumericalError, UsageError
-from ncyber_cli.inference.posterior import Moments, Sources, causal_moments, posterior_moments
+from ncyber_cli.inference.posterior import Moments, Sources, causal_moments, moments_of, posterior_samples
 from ncyber_cli.model.emission import NegativeBinomial, Poisson
 from ncyber_cli.outputs.label_objectives import label_objectives
 from ncyber_cli.outputs.provenance import record_provenance
@@ -35,6 +35,7 @@ class InferOptions:
 
     causal: bool = False
     samples: int | None = None  # None: the spec's
+    write_samples: bool = False  # every posterior sample beside its mean and sd
     sources: Sources = "both"
     until_s: float | None = None  # the encoder sees each trial's first so many seconds
     nwb: Path | None = None
@@ -77,8 +78,9 @@ def _check_options(out: Path, options: InferOptions) -> None:
     if options.causal and options.until_s is not None:
         remedy = "leave one out: causal output is a forecast of nothing"
         raise UsageError("--causal and --until-s exclude each other", remedy=remedy)
-    if options.causal and options.samples is not None:
-        raise UsageError("--causal draws no samples", where="--samples", remedy="leave --samples out")
+    for option, asked in (("--samples", options.samples is not None), ("--write-samples", options.write_samples)):
+        if options.causal and asked:
+            raise UsageError("--causal draws no samples", where=option, remedy=f"leave {option} out")
     if Path(out).exists() and not options.overwrite:
         raise UsageError("exists already", where=str(out), remedy="choose another --out, or write --overwrite")
 
@@ -119,14 +121,14 @@ def _infer_session(
     run: OpenRun, session: Session, writer: ResultsWriter, options: InferOptions, seen_bins: int | None
 ) -> dict[str, Any]:
     """Write every trial of a session; its row of the table."""
-    writer.add_session(header_of(run, session))
+    n_sample = options.samples or run.spec.inference.samples
+    writer.add_session(header_of(run, session), samples=n_sample if options.write_samples else 0)
     scores = _Scores(session, seen_bins) if isinstance(run.model.loop.emission, Poisson | NegativeBinomial) else None
     for some in trial_batches(run, session, np.arange(len(session.trial_id)), options.batch):
-        moments = _moments(run, some, options, seen_bins)
+        moments = _moments(run, session, some, writer, options, seen_bins)
         _check_finite(moments["latents"].mean, some)
         for group, found in moments.items():
-            n_feature = len(session.unit_id) if group == "rates" else found.mean.shape[2]
-            mean, sd = (_to_session(values[..., :n_feature], session) for values in (found.mean, found.sd))
+            mean, sd = (_to_session(values, session, group) for values in (found.mean, found.sd))
             writer.write(session.animal, session.session, some.trials, group, mean, sd)
             if scores is not None and group == "rates":
                 scores.add(some.trials, mean)
@@ -135,11 +137,18 @@ def _infer_session(
     return row | {"held_out": int(session.held_out.sum())} | ({} if scores is None else scores.row())
 
 
-def _moments(run: OpenRun, some: TrialBatch, options: InferOptions, seen_bins: int | None) -> dict[str, Moments]:
+def _moments(
+    run: OpenRun,
+    session: Session,
+    some: TrialBatch,
+    writer: ResultsWriter,
+    options: InferOptions,
+    seen_bins: int | None,
+) -> dict[str, Moments]:
     inference = run.spec.inference
     if options.causal:
         return causal_moments(run.model, some.batch, inference, sources=options.sources)
-    return posterior_moments(
+    draws = posterior_samples(
         run.model,
         some.batch,
         inference,
@@ -149,6 +158,18 @@ def _moments(run: OpenRun, some: TrialBatch, options: InferOptions, seen_bins: i
         sources=options.sources,
         seen_bins=seen_bins,
     )
+    return moments_of(_written(draws, session, some, writer) if options.write_samples else draws)
+
+
+def _written(
+    draws: Iterator[dict[str, torch.Tensor]], session: Session, some: TrialBatch, writer: ResultsWriter
+) -> Iterator[dict[str, torch.Tensor]]:
+    """The same draws, each put into the file as it passes."""
+    for sample, groups in enumerate(draws):
+        for group, values in groups.items():
+            drawn = _to_session(values, session, group)
+            writer.write_draw(session.animal, session.session, sample, some.trials, group, drawn)
+        yield groups
 
 
 def _check_finite(latents: torch.Tensor, some: TrialBatch) -> None:
@@ -163,9 +184,10 @@ def _check_finite(latents: torch.Tensor, some: TrialBatch) -> None:
         )
 
 
-def _to_session(values: torch.Tensor, session: Session) -> NDArray[np.float32]:
-    """(trial, time, feature) in the session's number of bins: a batch ends with its longest trial."""
+def _to_session(values: torch.Tensor, session: Session, group: str) -> NDArray[np.float32]:
+    """(trial, time, feature) in the session's bins and units: a batch ends with its longest trial, and pads units."""
     found = values.to(torch.float32).cpu().numpy()
+    found = found[..., : len(session.unit_id)] if group == "rates" else found
     wide = np.full((len(found), session.mask.shape[1], found.shape[2]), np.nan, np.float32)
     wide[:, : found.shape[1]] = found
     return wide

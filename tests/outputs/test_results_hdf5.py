@@ -66,6 +66,20 @@ def test_names_of_simulate_are_the_contract(tmp_path: Path) -> None:
         assert np.isnan(group["body/sample"][:, 0]).all()  # never written
 
 
+def test_samples_of_a_session_are_there_where_asked_for(tmp_path: Path) -> None:
+    target = tmp_path / "results.h5"
+    with ResultsWriter(target, PROVENANCE.attributes()) as writer:
+        writer.add_session(header(), samples=3)
+        writer.write_draw("monkey-a", "day 1", 2, np.array([4, 2]), "body", values((2, 20, 2)))
+    with read_results(target) as file:
+        (group,) = session_groups(file)
+        assert paths(group) == contract("mean", "sd", "sample")
+        assert group["rates/sample"].shape == (3, 5, 20, 3)
+        np.testing.assert_array_equal(group["body/sample"][2, 4], values((2, 20, 2))[0].astype("f4"))
+        assert np.isnan(group["body/sample"][2, 2, 10:]).all()  # masked
+        assert np.isnan(group["body/sample"][:2]).all()  # never written
+
+
 def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     one = header()
     target = write_results(tmp_path / "results.h5", one)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pynwb
 import pytest
+import torch
 from finished_run import LORENZ_DATA, REACH_DATA, REACH_MODEL, finished_run, lorenz_file, reach_files
 
 from ncyber_cli.data.recording import SPLIT_NAMES
@@ -97,6 +98,39 @@ def test_every_way_of_asking_fills_the_file(
         assert (group["objectives/cluster"][:] != NO_CLUSTER).all()
 
 
+@pytest.mark.parametrize("until_s", [None, 0.3])
+def test_written_samples_are_those_behind_mean_and_sd(
+    run: Path, files: list[Path], tmp_path: Path, until_s: float | None
+) -> None:
+    out = tmp_path / "results.h5"
+    options = InferOptions(samples=5, write_samples=True, batch=4, until_s=until_s)
+    infer_run(run, [str(path) for path in files], out, options)
+    with read_results(out) as results:
+        for group in session_groups(results):
+            mask = group["mask"][:]
+            for name in GROUPS:
+                sample = group[name]["sample"][:].astype(np.float64)
+                assert sample.shape == (5, *group[name]["mean"].shape)
+                assert np.isfinite(sample).all(axis=(0, 3)).tolist() == mask.tolist()
+                scale = np.abs(sample[:, mask]).max()
+                for part, found in (("mean", sample.mean(0)), ("sd", sample.std(0, ddof=1))):
+                    np.testing.assert_allclose(group[name][part][:], found, rtol=1e-4, atol=1e-6 * scale)
+
+
+def test_a_row_of_samples_is_one_joint_draw(run: Path, files: list[Path], tmp_path: Path) -> None:
+    """The rates of a sample are those of its latents, which no shuffling of rows would leave."""
+    out = tmp_path / "results.h5"
+    infer_run(run, [str(files[0])], out, InferOptions(samples=4, write_samples=True))
+    emission = open_run(run, "best", "cpu").model.loop.emission
+    with read_results(out) as results:
+        [group] = session_groups(results)
+        latents = torch.from_numpy(group["latents/sample"][:])
+        for sample, rates in zip(latents, group["rates/sample"][:], strict=True):
+            index = torch.zeros(len(sample), dtype=torch.int64)
+            expected = emission.rate(emission.predictor(sample, index), index)
+            np.testing.assert_allclose(rates, expected.detach().numpy()[..., : rates.shape[-1]], rtol=1e-4)
+
+
 def test_a_forecast_is_scored_after_the_cut_and_co_smoothing_before_it(
     run: Path, files: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -158,7 +192,8 @@ def test_no_batch_outlives_the_next(
     ("options", "text"),
     [
         (InferOptions(causal=True, until_s=0.2), "--causal and --until-s exclude each other"),
-        (InferOptions(causal=True, samples=8), "--causal draws no samples"),
+        (InferOptions(causal=True, samples=8), "--samples: --causal draws no samples"),
+        (InferOptions(causal=True, write_samples=True), "--write-samples: --causal draws no samples"),
         (InferOptions(until_s=0.001), "a forecast from 0.001 s on"),
         (InferOptions(until_s=9.0), "trials have up to 0.8 s"),
     ],
