@@ -39,10 +39,24 @@ def load_spec(path: Path | str, overrides: Sequence[str] = ()) -> Spec:
             apply_override(document, override)
     elif document.value is not None:
         document.problems.append(Problem("1:1", (), "is not a mapping, write version: 1 and data: at the left edge"))
-    spec = _validated(document)
-    if spec is None:
-        raise SpecError("\n".join(_line(str(path), problem) for problem in _in_order(document.problems)))
-    return spec
+    return _checked(document, Path(path))
+
+
+def with_gym(spec: Spec, path: Path) -> Spec:
+    """The spec with the part `gym` of another YAML file in place of its own.
+
+    Raises:
+        SpecError: listing every problem, as `load_spec` does.
+    """
+    document = parse(_read(path))
+    written = document.value if isinstance(document.value, dict) else {}
+    document.problems += [
+        Problem(document.keys[(key,)], (key,), "is not read here, keep gym alone") for key in written if key != "gym"
+    ]
+    if "gym" not in written and not document.problems:
+        document.problems.append(Problem("1:1", (), "holds no gym, write gym: {observation: ..., action: ...}"))
+    document.value = {**spec.model_dump(mode="json", exclude_none=True), "gym": written.get("gym")}
+    return _checked(document, path)
 
 
 def spec_text(spec: Spec) -> str:
@@ -90,6 +104,13 @@ def _read(path: Path) -> str:
 
 def _siblings(path: Path) -> list[Path]:
     return sorted(p for p in path.parent.iterdir() if p != path) if path.parent.is_dir() else []
+
+
+def _checked(document: Document, path: Path) -> Spec:
+    spec = _validated(document)
+    if spec is None:
+        raise SpecError("\n".join(_line(str(path), problem) for problem in _in_order(document.problems)))
+    return spec
 
 
 def _validated(document: Document) -> Spec | None:
