@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,21 @@ class Batch:
     def to(self, device: torch.device | str) -> Batch:
         moved = {f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)}
         return Batch(**moved)
+
+    def until(self, bins: Int[Tensor, " trial"]) -> Batch:
+        """The first `bins` bins of each trial, as if the recording had ended there."""
+        mask = self.mask & (torch.arange(self.mask.shape[1], device=bins.device) < bins[:, None])
+        here = mask[:, :, None]
+        return replace(
+            self,
+            observation=self.observation * here,
+            observed=self.observed & here,
+            body=self.body * here,
+            body_recorded=self.body_recorded & here,
+            input=self.input * here,
+            force=self.force * here,
+            mask=mask,
+        )
 
 
 class Cohort:

@@ -44,6 +44,12 @@ class Emission(nn.Module):
         """Expected observation per bin."""
         return predictor
 
+    @torch.no_grad()
+    def silence(self, units: Bool[Tensor, "session unit"]) -> None:
+        """From now on these units emit nothing: their rate is zero whatever the latents do."""
+        self.readout[units] = 0
+        self.offset[units] = 0
+
     def log_density(
         self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor
     ) -> Float[Tensor, "trial time unit"]:
@@ -61,6 +67,10 @@ class Poisson(Emission):
     def rate(self, predictor: Tensor, session: Tensor) -> Tensor:
         return predictor.clamp(max=_LARGEST_LOG_RATE).exp()
 
+    def silence(self, units: Bool[Tensor, "session unit"]) -> None:
+        super().silence(units)
+        self.offset.data[units] = -torch.inf
+
     def log_density(self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor) -> Tensor:
         bounded = predictor.clamp(max=_LARGEST_LOG_RATE)
         return observation * bounded - bounded.exp() - torch.lgamma(observation + 1)
@@ -77,6 +87,10 @@ class NegativeBinomial(Emission):
 
     def rate(self, predictor: Tensor, session: Tensor) -> Tensor:
         return predictor.clamp(max=_LARGEST_LOG_RATE).exp()
+
+    def silence(self, units: Bool[Tensor, "session unit"]) -> None:
+        super().silence(units)
+        self.offset.data[units] = -torch.inf
 
     def log_density(self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor) -> Tensor:
         log_mean = predictor.clamp(max=_LARGEST_LOG_RATE)
@@ -165,6 +179,11 @@ class ZeroInflatedGamma(Emission):
     def rate(self, predictor: Tensor, session: Tensor) -> Tensor:
         mean = predictor.clamp(max=_LARGEST_LOG_RATE).exp()
         return torch.sigmoid(self.event_logit(predictor, session)) * mean
+
+    def silence(self, units: Bool[Tensor, "session unit"]) -> None:
+        super().silence(units)
+        self.event_slope.data[units] = 0
+        self.event_offset.data[units] = -torch.inf
 
     def log_density(self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor) -> Tensor:
         log_mean = predictor.clamp(min=-_LARGEST_LOG_RATE, max=_LARGEST_LOG_RATE)

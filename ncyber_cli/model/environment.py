@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from ncyber_cli.model.meta import Pooled
 
 _DELAY_SD = 0.3  # log-normal spread of an animal's delay around the one in the spec
+_NO_DELAY_S = 1e-6  # stands for none on a log scale
 _MAX_STRETCH = 1.8  # the line holds this many times the spec's delay
 
 
@@ -30,8 +31,14 @@ class DelayLine(nn.Module):
         super().__init__()
         self.bin_s, self.n_body, self.n_residual = bin_s, n_body, n_residual
         self.n_bin = max(1, math.ceil(_MAX_STRETCH * delay_s / bin_s) + 1)
-        self.delay = Pooled(max(delay_s, 1e-6), n_animal, sd=_DELAY_SD, fixed=delay_s == 0)
-        self.log_delay_start = math.log(max(delay_s, 1e-6))
+        self.delay = Pooled(max(delay_s, _NO_DELAY_S), n_animal, sd=_DELAY_SD, fixed=delay_s == 0)
+        self.log_delay_start = math.log(max(delay_s, _NO_DELAY_S))
+
+    @torch.no_grad()
+    def hold_delay(self, delay_s: float) -> None:
+        """Give every animal this delay; the line grows to hold it."""
+        self.delay.hold(max(delay_s, _NO_DELAY_S))
+        self.n_bin = max(self.n_bin, math.ceil(delay_s / self.bin_s) + 1)
 
     def delay_bins(self, animal: Int[Tensor, " trial"]) -> Float[Tensor, " trial"]:
         delay: Tensor = self.delay(animal) / self.bin_s
@@ -59,6 +66,11 @@ class DelayLine(nn.Module):
         """Before the first bin the body was where it is, and nothing surprised it."""
         still = torch.cat([body, body.new_zeros(len(body), self.n_residual)], -1)
         return still[:, None].expand(-1, self.n_bin, -1)
+
+    def resume(self, line: Float[Tensor, "trial bin n"]) -> Float[Tensor, "trial bin n"]:
+        """Go on from what happened, newest first; before that the body was where it first was."""
+        missing = max(0, self.n_bin - line.shape[1])
+        return torch.cat([line[:, : self.n_bin], line[:, -1:].expand(-1, missing, -1)], 1)
 
     def push(self, line: Tensor, body: Tensor, residual: Tensor) -> Tensor:
         return torch.cat([torch.cat([body, residual], -1)[:, None], line[:, :-1]], 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -23,6 +25,17 @@ class Pooled(nn.Module):
     def forward(self, animal: Int[Tensor, " trial"]) -> Tensor:
         """The value of each trial's animal, shape (trial, ...)."""
         return torch.exp(self.log_shared + self.sd * self.deviation[animal])
+
+    @torch.no_grad()
+    def scale(self, factor: float) -> None:
+        """Multiply the value of every animal."""
+        self.log_shared += math.log(factor)
+
+    @torch.no_grad()
+    def hold(self, value: float) -> None:
+        """Give every animal this value."""
+        self.log_shared.fill_(math.log(value))
+        self.deviation.zero_()
 
     def log_prior(self) -> Float[Tensor, ""]:
         """log N(deviation; 0, 1) up to a constant (deviations are in units of sd)."""
