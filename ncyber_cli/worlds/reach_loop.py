@@ -62,14 +62,27 @@ def external_force(schedule: Schedule, time_s: Floats) -> Floats:
     return shape[..., None] * schedule.pulse_n[:, None]
 
 
-def coloured_noise(trials: int, steps: int, time_constant_s: float, rng: np.random.Generator) -> Floats:
+def coloured_noise(
+    trials: int, steps: int, time_constant_s: float, rng: np.random.Generator, step_s: float = STEP_S
+) -> Floats:
     """Unit-variance noise (step, trial, 2) with an exponential autocorrelation."""
-    keep = np.exp(-STEP_S / time_constant_s)
+    keep = np.exp(-step_s / time_constant_s)
     noise = rng.standard_normal((steps, trials, 2))
     noise[1:] *= np.sqrt(1.0 - keep**2)
     for step in range(1, steps):
         noise[step] += keep * noise[step - 1]
     return noise
+
+
+def motor_noise(size: float, actuator: Floats, noise: Floats) -> Floats:
+    """The acceleration's noise (trial, 2): `size` is its sd as a share of the actuator's (trial, 2) length."""
+    scaled: Floats = size * np.linalg.norm(actuator, axis=-1, keepdims=True) * noise
+    return scaled
+
+
+def moved(position: Floats, velocity: Floats, acceleration: Floats, step_s: float = STEP_S) -> tuple[Floats, Floats]:
+    """Position and velocity after a step of constant acceleration."""
+    return position + step_s * velocity + 0.5 * step_s**2 * acceleration, velocity + step_s * acceleration
 
 
 def run_loop(body: Body, schedule: Schedule, steps: int, rng: np.random.Generator) -> Loop:
@@ -101,14 +114,13 @@ def run_loop(body: Body, schedule: Schedule, steps: int, rng: np.random.Generato
         if step + 1 == steps:
             break
         actuator[step + 1] = lag * actuator[step] + (1 - lag) * command[step]
-        size = np.linalg.norm(actuator[step], axis=-1, keepdims=True)
-        push = constant_noise[step] + body.motor_noise * size * noise[step] + force[step] / body.mass_kg
+        push = constant_noise[step] + motor_noise(body.motor_noise, actuator[step], noise[step])
+        push += force[step] / body.mass_kg
         for place, speed, acceleration in (
             (planned_position, planned_velocity, actuator[step]),
             (position, velocity, actuator[step] + push),
         ):
-            place[step + 1] = place[step] + STEP_S * speed[step] + 0.5 * STEP_S**2 * acceleration
-            speed[step + 1] = speed[step] + STEP_S * acceleration
+            place[step + 1], speed[step + 1] = moved(place[step], speed[step], acceleration)
 
     return Loop(
         objective=_by_trial(goal),
