@@ -18,6 +18,7 @@ from ncyber_cli.inference.encoder import Messages
 from ncyber_cli.inference.filter import correction_kl, diagonal_correction
 from ncyber_cli.model.gauss_markov import Correction, correct
 from ncyber_cli.model.objective import Objective, ObjectiveTransition
+from ncyber_cli.model.prototypes import PrototypeLaw
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,16 @@ class _Chain:
     variance: Float[Tensor, "time 1 n_objective"]  # of the prior's drift
     redraw_variance: Float[Tensor, "time trial n_objective"]
     noise: Float[Tensor, "time trial n_objective"]  # standard
+
+
+@dataclass(frozen=True)
+class _Redraws:
+    """A sampled path, the drift's mean of each bin, and the posterior's mean and variance given the bin before."""
+
+    path: Float[Tensor, "time trial n_objective"]
+    prior_mean: Float[Tensor, "time trial n_objective"]
+    mean: Float[Tensor, "time trial n_objective"]
+    variance: Float[Tensor, "time trial n_objective"]
 
 
 def objective_posterior(
@@ -60,18 +71,35 @@ def _drifting(objective: Objective, chain: _Chain) -> ObjectivePosterior:
 
 
 def _redrawn(objective: Objective, chain: _Chain) -> ObjectivePosterior:
-    """Prior `jump`: a redraw has a width of its own."""
+    """Prior `jump`: a bin either drifts or is drawn from the stationary law."""
+    found = _redraw(objective, chain)
+    price = jump_kl(objective, found.mean, found.variance, found.prior_mean, chain.variance)
+    return ObjectivePosterior(found.path, price)
+
+
+def _switching(objective: Objective, chain: _Chain) -> ObjectivePosterior:
+    """Prior `switching`: as `jump`, with redraws from prototypes that a hidden chain chooses."""
+    law = objective.prototype_law()
+    if law is None:
+        return _redrawn(objective, chain)
+    found = _redraw(objective, chain)
+    path, mean = objective.normalise(found.path), objective.normalise(found.mean)
+    return ObjectivePosterior(found.path, switching_kl(law, path, mean, found.variance / objective.sd.square()))
+
+
+def _redraw(objective: Objective, chain: _Chain) -> _Redraws:
+    """A redraw has a width of its own."""
     target, gain = chain.correction.target, chain.correction.gain
     variance = chain.variance * (1 - gain) + chain.redraw_variance
     path, prior = sample_objective(objective, Correction(target, gain, variance.sqrt() * chain.noise))
-    mean = correct(prior, target, gain, torch.zeros_like(chain.noise))
-    return ObjectivePosterior(path, jump_kl(objective, mean, variance, prior, chain.variance))
+    return _Redraws(path, prior, correct(prior, target, gain, torch.zeros_like(chain.noise)), variance)
 
 
 _POSTERIORS: dict[str, Callable[[Objective, _Chain], ObjectivePosterior]] = {
     "slow": _drifting,
     "static": _drifting,
     "jump": _redrawn,
+    "switching": _switching,
 }
 
 
@@ -109,6 +137,30 @@ def jump_kl(
     jump = objective.jump_probability
     mixed = -torch.logaddexp(math.log1p(-jump) - slow, math.log(jump) - redraw)
     return torch.cat([slow[:1], mixed[1:]])
+
+
+def switching_kl(
+    law: PrototypeLaw,
+    path: Float[Tensor, "time trial n_objective"],
+    mean: Float[Tensor, "time trial n_objective"],
+    variance: Float[Tensor, "time trial n_objective"],
+) -> Float[Tensor, "time trial"]:
+    """KL of each bin's N(mean, variance) from the `switching` prior given the sampled path before it, in nats.
+
+    The chain rule of KL: bin t is charged KL(q(o_t | o_{t-1}) || p(o_t | o_1 ... o_{t-1})). The second is a mixture
+    over the prototypes before and after the step, whose weights are the exact filter's given the path: the discrete
+    path is summed out, never sampled. The KL to the mixture is bounded as in `jump_kl`, by an expression without
+    sampling noise that is exact where one component explains the bin, which is all bins but those of a change. The
+    ELBO stays a lower bound. One sample of log p(path) - log q(path) would be unbiased, but in every bin of a dwell it
+    has a noise of its own; a posterior over discrete paths would have to be sampled to drive the body, and a discrete
+    sample passes no gradient.
+    """
+    within = _gaussian_kl(mean[1:, :, None], variance[1:, :, None], law.held_mean(path[:-1]), law.step_variance)
+    entry = _gaussian_kl(mean[:, :, None], variance[:, :, None], law.position, law.spread.square())
+    first = math.log(len(law.position)) - torch.logsumexp(-entry[0], -1)
+    known = law.filtered(path).log_state[:-1, :, :, None]
+    later = -torch.logsumexp((known + law.log_moves() - law.by_step(within, entry[1:])).flatten(2), -1)
+    return torch.cat([first[None], later])
 
 
 def _gaussian_kl(mean: Tensor, variance: Tensor, prior_mean: Tensor, prior_variance: Tensor) -> Tensor:
