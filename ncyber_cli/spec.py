@@ -213,12 +213,39 @@ class MLPController(Part):
     hidden: Annotated[int, Field(ge=1, le=4096)] = 32
 
 
+_Number = Annotated[int, Field(ge=2, le=64)]
+_USUAL_NUMBERS = [2, 3, 4, 5, 6]
+
+
 class Objective(Part):
-    prior: Literal["slow", "jump", "static"] = "slow"
+    prior: Literal["slow", "jump", "static", "switching"] = "slow"
     dimensions: Annotated[int, Field(ge=1, le=64)] | None = Field(
         None, description="default: the controller's, i.e. the number of position axes"
     )
-    jump_rate_hz: Annotated[float, Field(gt=0)] = Field(0.3, description="prior `jump`: changes of mind per second")
+    jump_rate_hz: Annotated[float, Field(gt=0)] = Field(
+        0.3, description="priors `jump`, `switching`: changes of mind per second; `switching` learns its own around it"
+    )
+    prototypes: _Number | Annotated[list[_Number], Field(min_length=1)] | None = Field(
+        None,
+        description="prior `switching`: how many goals there are, or numbers to choose from by held-out likelihood; "
+        "default 2 to 6",
+    )
+
+    @model_validator(mode="after")
+    def _only_switching_has_prototypes(self) -> Objective:
+        if self.prototypes is not None and self.prior != "switching":
+            raise ValueError(f"prior {self.prior} has no prototypes, write prior: switching or leave prototypes out")
+        if isinstance(self.prototypes, list) and len(set(self.prototypes)) < len(self.prototypes):
+            raise ValueError("prototypes names a number twice, name each once")
+        return self
+
+    @property
+    def prototype_numbers(self) -> list[int]:
+        """The numbers of prototypes to choose from, the smallest first; empty for other priors."""
+        if self.prior != "switching":
+            return []
+        chosen = _USUAL_NUMBERS if self.prototypes is None else self.prototypes
+        return sorted(chosen) if isinstance(chosen, list) else [chosen]
 
 
 class NoBody(Part):

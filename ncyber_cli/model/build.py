@@ -84,7 +84,8 @@ def _objective(spec: specs.Model, layout: Layout, body: PointMass | LinearBody |
     size = natural if chosen.dimensions is None or in_body_units else chosen.dimensions
     if size != len(mean):  # an abstract objective has no units of its own
         mean, sd = torch.zeros(size), torch.ones(size)
-    return Objective(chosen.prior, mean, sd, layout.bin_s, chosen.jump_rate_hz)
+    most_prototypes = max(chosen.prototype_numbers, default=0)
+    return Objective(chosen.prior, mean, sd, layout.bin_s, chosen.jump_rate_hz, most_prototypes)
 
 
 def _controller(
