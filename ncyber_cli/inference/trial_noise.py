@@ -58,7 +58,16 @@ def path_noise(model: NeuroModel, keys: Sequence[TrialKey], n_time: int, seed: i
     return PathNoise(noise, torch.special.ndtr(jump[..., 0]))
 
 
+def trial_seed(key: TrialKey, seed: int, sample: int) -> int:
+    """A seed of 31 bits for a world outside the model, as much the trial's own as its noise."""
+    return _digest(key, seed, sample) >> 97
+
+
 def _stream(key: TrialKey, seed: int, sample: int) -> np.random.Generator:
     """NumPy draws normals one after the other, so that a longer draw begins with the shorter one; torch does not."""
+    return np.random.Generator(np.random.PCG64(_digest(key, seed, sample)))
+
+
+def _digest(key: TrialKey, seed: int, sample: int) -> int:
     name = "\0".join((str(seed), str(sample), key.animal, key.session, key.trial))
-    return np.random.Generator(np.random.PCG64(int.from_bytes(blake2b(name.encode(), digest_size=16).digest())))
+    return int.from_bytes(blake2b(name.encode(), digest_size=16).digest())

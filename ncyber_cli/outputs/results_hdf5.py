@@ -129,6 +129,22 @@ class ResultsWriter:
         for index, sample in zip(samples, values, strict=True):
             _write_rows(parent[group]["sample"], (int(index),), trials, _masked(parent, trials, sample))
 
+    def end_episodes(
+        self, name: str, trials: NDArray[np.integer], ran: NDArray[np.bool_], terminated: NDArray[np.bool_]
+    ) -> None:
+        """Narrow the mask of some trials of a rollout to bins that any sample reached; say which ended by themselves.
+
+        `ran` (sample, len(trials), time), `terminated` (sample, len(trials)). After their samples are written.
+        """
+        parent = self._file[f"rollouts/{path_part(name)}"]
+        mask = _read_rows(parent["mask"], trials) & ran.any(0)
+        _write_rows(parent["mask"], (), trials, mask)
+        _write_rows(parent["time_s"], (), trials, np.where(mask, _read_rows(parent["time_s"], trials), np.nan))
+        if "terminated" not in parent:
+            parent.create_dataset("terminated", (len(terminated), len(parent["mask"])), bool)
+        for sample, ended in enumerate(terminated):
+            _write_rows(parent["terminated"], (sample,), trials, ended)
+
     def _session(self, animal: str, session: str) -> h5py.Group:
         return self._file[f"animals/{path_part(animal)}/{path_part(session)}"]
 

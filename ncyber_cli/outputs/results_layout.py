@@ -19,6 +19,9 @@
                                         training trials (all trials where there are none)
 /rollouts/<name>/                       the same, with <group>/sample (sample, trial, time, feature)
                                         instead of mean and sd, and what was set as attributes
+    rewards/sample                      of simulate --env: what the environment's steps in each bin paid, 0 in the first
+    terminated (sample, trial)          of simulate --env: whether the episode came to its own end; its bins after that
+                                        end (or a time limit) are NaN, and mask is False where no sample goes on
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ from numpy.typing import NDArray
 FORMAT = "ncyber-results"
 FORMAT_VERSION = 1
 GROUPS = ("latents", "controls", "actuator", "objectives", "rates", "body")
+ROLLOUT_GROUPS = (*GROUPS, "rewards")
 NO_CLUSTER = -1
 
 
@@ -80,9 +84,9 @@ class SessionHeader:
         for name, value, shape in expected:
             if np.shape(value) != shape:
                 raise ValueError(f"{name} has shape {np.shape(value)}, expected {shape}")
-        unknown = set(self.features) - set(GROUPS)
+        unknown = set(self.features) - set(ROLLOUT_GROUPS)
         if unknown:
-            raise ValueError(f"unknown groups {sorted(unknown)}, a results file holds {', '.join(GROUPS)}")
+            raise ValueError(f"unknown groups {sorted(unknown)}, a results file holds {', '.join(ROLLOUT_GROUPS)}")
 
 
 def path_part(name: str) -> str:
