@@ -206,6 +206,16 @@ class Setpoint(Part):
     areas: list[str] | None = Field(None, description="brain areas that open the gate; default all")
 
 
+class Lqr(Part):
+    """An optimal controller whose cost weights are learned: what the animal minimises, up to a common scale."""
+
+    kind: Literal["lqr"]
+    horizon_s: Seconds | None = Field(
+        None, description="how far ahead the animal always plans; default without end"
+    )
+    areas: list[str] | None = Field(None, description="brain areas that open the gate; default all")
+
+
 class MLPController(Part):
     """The unstructured controller: predicts as well and means nothing; the ablation."""
 
@@ -291,7 +301,7 @@ class Animals(Part):
 
 class Model(Part):
     brain: Annotated[ResidualMLP | LinearBrain | LowRankRNN, Field(discriminator="kind")] = ResidualMLP()
-    controller: Annotated[NoController | Setpoint | MLPController, Field(discriminator="kind")] = NoController()
+    controller: Annotated[NoController | Setpoint | Lqr | MLPController, Field(discriminator="kind")] = NoController()
     objective: Objective | None = None
     body: Annotated[NoBody | PointMass | LinearBody, Field(discriminator="kind")] = NoBody()
     environment: Annotated[NoEnvironment | Feedback, Field(discriminator="kind")] = NoEnvironment()
@@ -313,9 +323,11 @@ class Model(Part):
         if self.body.kind == "none" and self.environment.kind == "feedback":
             raise ValueError("environment feedback needs a body, write body: {kind: point_mass} or {kind: linear}")
         if self.body.kind != "none" and self.controller.kind == "none":
-            raise ValueError("a body needs a controller, write controller: {kind: setpoint} or {kind: mlp}")
+            raise ValueError("a body needs a controller, write controller: {kind: setpoint}, {kind: lqr} or {kind: mlp}")
+        if self.body.kind == "none" and self.controller.kind == "lqr":
+            raise ValueError("controller lqr needs a body, write body: {kind: point_mass} or {kind: linear}")
         if self.objective is not None and self.controller.kind == "none":
-            raise ValueError("an objective needs a controller, write controller: {kind: setpoint} or {kind: mlp}")
+            raise ValueError("an objective needs a controller, write controller: {kind: setpoint} or {kind: lqr}")
         return self
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ncyber_cli.checks.registry import Grade, Remark, session_check
 from ncyber_cli.data.did_you_mean import did_you_mean
 from ncyber_cli.data.recording import Session
-from ncyber_cli.spec import Setpoint, Spec
+from ncyber_cli.spec import Lqr, Setpoint, Spec
 
 
 @session_check(Grade.error)
@@ -32,6 +32,6 @@ def named_areas_without_units(session: Session, spec: Spec) -> Iterator[Remark]:
 @session_check(Grade.error)
 def controller_areas_without_units(session: Session, spec: Spec) -> Iterator[Remark]:
     controller = spec.model.controller
-    if isinstance(controller, Setpoint):
+    if isinstance(controller, Setpoint | Lqr):
         for area in sorted(set(controller.areas or ()) - set(session.unit_area)):
             yield "model.controller.areas", f"there is no area {area}", did_you_mean(area, session.unit_area)

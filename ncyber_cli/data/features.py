@@ -29,11 +29,11 @@ class Features:
 def body_features(recording: Recording, spec: Spec, grid: Grid) -> Features:
     """Behaviour on the bins, NaN as missing: position first, velocity second, the rest in the spec's order.
 
-    A point mass whose velocity is not recorded gets it as a causal difference of position.
+    A body whose position is recorded and its velocity not gets it as a causal difference.
     """
     signals = dict(recording.behavior)
     units = {name: source.unit for name, source in spec.data.behavior.items()}
-    if spec.model.body.kind == "point_mass" and "velocity" not in signals:
+    if spec.model.body.kind != "none" and "position" in signals and "velocity" not in signals:
         signals["velocity"] = causal_difference(signals["position"], grid.bin_s)
         units["velocity"] = f"{units['position']}/s"
     order = sorted(signals, key=lambda name: {"position": 0, "velocity": 1}.get(name, 2))

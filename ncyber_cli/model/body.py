@@ -59,6 +59,15 @@ class StudentScale(nn.Module):
         return self.scale[animal] * standard_noise / gamma.sqrt()
 
 
+@dataclass(frozen=True)
+class Part:
+    """A fixed part of a bin as a linear plant, column vectors: body - origin <- A (body - origin) + B actuator."""
+
+    transition: Float[Tensor, "trial n_body n_body"]
+    drive: Float[Tensor, "trial n_body n_control"]
+    origin: Float[Tensor, " n_body"]
+
+
 @runtime_checkable
 class Body(Protocol):
     n_body: int
@@ -68,7 +77,19 @@ class Body(Protocol):
 
     def at(self, animal: Int[Tensor, " trial"]) -> Any: ...
 
+    def believed(self, animal: Int[Tensor, " trial"]) -> Any | None:
+        """The terms that the brain goes by where they are no longer its body's own; None: they are."""
+        ...
+
     def predict(self, here: Any, body: Tensor, actuator: Tensor) -> Tensor: ...
+
+    def halfway(self, here: Any, body: Tensor, actuator: Tensor) -> Tensor:
+        """Where a constant actuator alone leads in half a bin."""
+        ...
+
+    def part(self, animal: Int[Tensor, " trial"], parts: int) -> Part:
+        """One of `parts` equal parts of a bin, as the brain knows its body."""
+        ...
 
     def force_effect(self, here: Any, force: Tensor) -> Tensor: ...
 
@@ -99,7 +120,12 @@ class PointMass(nn.Module):
 
     State: (position_0.., velocity_0..). Residuals live on the velocity. Without `mass_kg` the
     command is an acceleration (m/s^2) and the mass is only what a recorded force reveals.
+
+    `load`, the mass over what it was, is set by hand (see model/interventions.py): the same command and the same
+    force move a loaded body less, and its brain still goes by the mass that it had.
     """
+
+    load: Float[Tensor, " n_animal"] | None
 
     def __init__(
         self,
@@ -116,17 +142,42 @@ class PointMass(nn.Module):
         self.mass = Pooled(mass_kg or 1.0, n_animal, fixed=mass_kg is not None)
         self.lag = muscle_lag(lag_s, n_animal)
         self.residual = StudentScale(residual_start)
+        self.register_buffer("load", None, persistent=False)
 
     def at(self, animal: Int[Tensor, " trial"]) -> PointMassTerms:
+        own = self._unloaded(animal)
+        if self.load is None:
+            return own
+        load = self.load[animal][:, None]
+        return PointMassTerms(own.command_gain / load, own.inverse_mass / load)
+
+    def believed(self, animal: Int[Tensor, " trial"]) -> PointMassTerms | None:
+        return None if self.load is None else self._unloaded(animal)
+
+    def _unloaded(self, animal: Int[Tensor, " trial"]) -> PointMassTerms:
         inverse = (1 / self.mass(animal))[:, None]
         return PointMassTerms(inverse if self.command_in_newtons else torch.ones_like(inverse), inverse)
 
     def predict(self, here: PointMassTerms, body: Tensor, actuator: Tensor) -> Tensor:
         """Where the command alone leads in one bin."""
+        return self._move(here, body, actuator, self.bin_s)
+
+    def halfway(self, here: PointMassTerms, body: Tensor, actuator: Tensor) -> Tensor:
+        return self._move(here, body, actuator, 0.5 * self.bin_s)
+
+    def _move(self, here: PointMassTerms, body: Tensor, actuator: Tensor, step_s: float) -> Tensor:
         before = body[:, self.n_axis :]
-        velocity = torch.addcmul(before, here.command_gain, actuator, value=self.bin_s)
-        position = torch.add(body[:, : self.n_axis], before + velocity, alpha=0.5 * self.bin_s)
+        velocity = torch.addcmul(before, here.command_gain, actuator, value=step_s)
+        position = torch.add(body[:, : self.n_axis], before + velocity, alpha=0.5 * step_s)
         return torch.cat([position, velocity], -1)
+
+    def part(self, animal: Int[Tensor, " trial"], parts: int) -> Part:
+        step_s, gain = self.bin_s / parts, self._unloaded(animal).command_gain[:, :, None]
+        one = torch.eye(self.n_axis, device=gain.device, dtype=gain.dtype)
+        none = torch.zeros_like(one)
+        transition = torch.cat([torch.cat([one, step_s * one], 1), torch.cat([none, one], 1)])
+        drive = torch.cat([0.5 * step_s**2 * one, step_s * one])
+        return Part(transition.expand(len(animal), -1, -1), gain * drive, none.new_zeros(self.n_body))
 
     def force_effect(
         self, here: PointMassTerms, force: Float[Tensor, "time trial n_force"]
@@ -162,10 +213,16 @@ class LinearTerms:
     transition: Float[Tensor, "n_body n_body"]
     drive: Float[Tensor, "n_control n_body"]
     force: Float[Tensor, "n_force n_body"]
+    half_transition: Float[Tensor, "n_body n_body"]
+    half_drive: Float[Tensor, "n_control n_body"]
 
 
 class LinearBody(nn.Module):
-    """b_t = A b_{t-1} + B m_t in standardised units, A = exp(bin_s (S - L L')) always stable."""
+    """b_t = A b_{t-1} + B m_t in standardised units, A = exp(bin_s (S - L L')) always stable.
+
+    Goals are for the first `n_position` channels, all of them by default; `has_velocity` says that as many
+    velocities follow. Further channels move along and are no goals.
+    """
 
     mean: Tensor
     sd: Tensor
@@ -180,27 +237,50 @@ class LinearBody(nn.Module):
         residual_start: Tensor,
         lag_s: float | None,
         n_force: int,
+        n_position: int | None = None,
+        has_velocity: bool = False,
     ) -> None:
         super().__init__()
         self.n_body, self.n_control, self.bin_s = len(mean), n_control, bin_s
+        self.n_position, self.has_velocity = n_position or self.n_body, has_velocity
         self.register_buffer("mean", mean)
         self.register_buffer("sd", sd)
         self.rotation = nn.Parameter(torch.zeros(self.n_body, self.n_body))
         self.decay = nn.Parameter(torch.eye(self.n_body))
-        self.drive = nn.Parameter(torch.eye(n_control, self.n_body) + 0.1 * torch.randn(n_control, self.n_body))
+        start = torch.eye(n_control, self.n_body).roll(self.n_position if has_velocity else 0, 1)
+        self.drive = nn.Parameter(start + 0.1 * torch.randn(n_control, self.n_body))
         self.force = nn.Parameter(torch.zeros(n_force, self.n_body))
         self.lag = muscle_lag(lag_s, n_animal)
         self.residual = StudentScale(residual_start)
 
-    def transition(self) -> Float[Tensor, "n_body n_body"]:
-        """A, acting on row vectors from the right."""
+    def transition(self, parts: int = 1) -> Float[Tensor, "n_body n_body"]:
+        """A, acting on row vectors from the right; that of a part of a bin where `parts` is above 1."""
         decay = self.decay.tril()
         generator = self.rotation - self.rotation.T - decay @ decay.T
-        transition: Tensor = torch.linalg.matrix_exp(self.bin_s * generator)
+        transition: Tensor = torch.linalg.matrix_exp(self.bin_s / parts * generator)
         return transition.T
 
+    def _part(self, parts: int) -> tuple[Float[Tensor, "n_body n_body"], Float[Tensor, "n_control n_body"]]:
+        """A and B, for row vectors in standardised units, of a step that is repeated `parts` times in a bin."""
+        transition = self.transition(parts)
+        power = torch.eye(self.n_body, device=transition.device, dtype=transition.dtype)
+        repeated = torch.zeros_like(power)
+        for _ in range(parts):
+            repeated, power = repeated + power, power @ transition
+        return transition, torch.linalg.solve(repeated, self.bin_s * self.drive, left=False)
+
     def at(self, animal: Int[Tensor, " trial"]) -> LinearTerms:
-        return LinearTerms(self.transition(), self.bin_s * self.drive * self.sd, self.bin_s * self.force * self.sd)
+        half_transition, half_drive = self._part(2)
+        return LinearTerms(
+            self.transition(),
+            self.bin_s * self.drive * self.sd,
+            self.bin_s * self.force * self.sd,
+            half_transition,
+            half_drive * self.sd,
+        )
+
+    def believed(self, animal: Int[Tensor, " trial"]) -> None:
+        return None
 
     def force_effect(
         self, here: LinearTerms, force: Float[Tensor, "time trial n_force"]
@@ -212,11 +292,26 @@ class LinearBody(nn.Module):
         standard = (body - self.mean) / self.sd
         return self.mean + self.sd * (standard @ here.transition) + actuator @ here.drive
 
+    def halfway(self, here: LinearTerms, body: Tensor, actuator: Tensor) -> Tensor:
+        standard = (body - self.mean) / self.sd
+        return self.mean + self.sd * (standard @ here.half_transition) + actuator @ here.half_drive
+
+    def part(self, animal: Int[Tensor, " trial"], parts: int) -> Part:
+        transition, drive = self._part(parts)
+        n_trial = len(animal)
+        return Part(
+            (transition / self.sd[:, None] * self.sd).T.expand(n_trial, -1, -1),
+            (drive * self.sd).T.expand(n_trial, -1, -1),
+            self.mean,
+        )
+
     def position(self, body: Tensor) -> Tensor:
-        return body
+        return body[..., : self.n_position]
 
     def velocity(self, body: Tensor) -> Tensor:
-        return torch.zeros_like(body)
+        if self.has_velocity:
+            return body[..., self.n_position : 2 * self.n_position]
+        return torch.zeros_like(self.position(body))
 
     def add_residual(self, predicted: Tensor, residual: Tensor) -> Tensor:
         return predicted + residual
@@ -232,9 +327,11 @@ class LinearBody(nn.Module):
             powers.append(powers[-1] @ transition)
         return torch.stack(powers) / self.sd[:, None] * self.sd
 
-    def pseudo_inverse(self) -> Float[Tensor, "n_control n_body"]:
-        """B+: what control moves the body along a wanted direction (row vectors, body units)."""
-        inverse: Tensor = torch.linalg.pinv(self.drive * self.sd)
+    def pseudo_inverse(self) -> Float[Tensor, "n_control n_position"]:
+        """B+: what control changes the velocity, else the position, as wanted (row vectors, body units)."""
+        first = self.n_position if self.has_velocity else 0
+        moved = slice(first, first + self.n_position)
+        inverse: Tensor = torch.linalg.pinv((self.drive * self.sd)[:, moved])
         return inverse.T
 
     def log_prior(self) -> Tensor:

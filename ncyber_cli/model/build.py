@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 
 from ncyber_cli import spec as specs
-from ncyber_cli.errors import SpecError
 from ncyber_cli.model.body import LinearBody, PointMass
 from ncyber_cli.model.brain import Areas, Brain
+from ncyber_cli.model.build_controller import build_controller
 from ncyber_cli.model.closed_loop import ClosedLoop
-from ncyber_cli.model.controller import MLPController, Setpoint
+from ncyber_cli.model.controller import Controller
 from ncyber_cli.model.emission import DEFAULT_EMISSION, EMISSIONS, Emission, Gaussian
 from ncyber_cli.model.environment import DelayLine
 from ncyber_cli.model.layout import Layout
@@ -36,14 +36,15 @@ def _build(spec: specs.Model, layout: Layout) -> ClosedLoop:
     body = _body(spec.body, layout)
     objective = _objective(spec, layout, body)
     n_control = 0
-    controller: Setpoint | MLPController | None = None
-    if objective is not None:
-        controller = _controller(spec.controller, layout, areas, objective, body)
+    controller: Controller | None = None
+    if objective is not None and not isinstance(spec.controller, specs.NoController):
+        controller = build_controller(spec.controller, layout, areas, objective.size, body)
         n_control = controller.n_control
     environment = None
     if body is not None and spec.environment.kind == "feedback":
         n_residual = body.residual.scale.shape[1]
-        environment = DelayLine(spec.environment.delay_s, layout.bin_s, n_animal, body.n_body, n_residual)
+        lead = 0.5 if controller is not None and controller.looks_ahead else 0.0
+        environment = DelayLine(spec.environment.delay_s, layout.bin_s, n_animal, body.n_body, n_residual, lead)
     brain = Brain(
         spec.brain.kind,
         areas,
@@ -70,8 +71,10 @@ def _body(spec: specs.NoBody | specs.PointMass | specs.LinearBody, layout: Layou
     n_animal, start = len(layout.animals), torch.tensor(layout.residual_scale)
     if isinstance(spec, specs.PointMass):
         return PointMass(layout.n_position, n_animal, layout.bin_s, start, lag, spec.mass_kg)
-    mean, sd = torch.tensor(layout.body_mean), torch.tensor(layout.body_sd)
-    return LinearBody(mean, sd, spec.controls, n_animal, layout.bin_s, start, lag, layout.n_force)
+    mean, sd, n = torch.tensor(layout.body_mean), torch.tensor(layout.body_sd), layout.n_position or None
+    return LinearBody(
+        mean, sd, spec.controls, n_animal, layout.bin_s, start, lag, layout.n_force, n, layout.has_velocity
+    )
 
 
 def _objective(spec: specs.Model, layout: Layout, body: PointMass | LinearBody | None) -> Objective | None:
@@ -80,48 +83,12 @@ def _objective(spec: specs.Model, layout: Layout, body: PointMass | LinearBody |
     chosen = spec.objective or specs.Objective()
     mean, sd = torch.tensor(layout.objective_mean), torch.tensor(layout.objective_sd)
     natural = len(mean) if body is not None else _LATENT_GOAL_DIMENSIONS
-    in_body_units = spec.controller.kind == "setpoint" and body is not None
+    in_body_units = spec.controller.kind != "mlp" and body is not None
     size = natural if chosen.dimensions is None or in_body_units else chosen.dimensions
     if size != len(mean):  # an abstract objective has no units of its own
         mean, sd = torch.zeros(size), torch.ones(size)
     most_prototypes = max(chosen.prototype_numbers, default=0)
     return Objective(chosen.prior, mean, sd, layout.bin_s, chosen.jump_rate_hz, most_prototypes)
-
-
-def _controller(
-    spec: specs.Setpoint | specs.MLPController | specs.NoController,
-    layout: Layout,
-    areas: Areas,
-    objective: Objective,
-    body: PointMass | LinearBody | None,
-) -> Setpoint | MLPController:
-    n_control = objective.size if body is None else body.n_control
-    if isinstance(spec, specs.MLPController):
-        return MLPController(areas.size, objective.size, n_control, spec.hidden, layout.control_scale)
-    gate_areas = torch.ones(areas.size)
-    if isinstance(spec, specs.Setpoint) and spec.areas is not None:
-        if not spec.areas or not set(spec.areas) <= set(areas.names):
-            named = ", ".join(spec.areas) or "an empty list"
-            raise SpecError(
-                f"{named} cannot open the gate, the brain's areas are {', '.join(areas.names)}",
-                where="model.controller.areas",
-                remedy="name areas that model.brain.latents lists, latents: {AREA: n, ...}",
-            )
-        chosen = torch.tensor([name in spec.areas for name in areas.names])
-        gate_areas = chosen[areas.latent_area()].float()
-    if isinstance(body, PointMass):
-        return Setpoint(objective.size, areas.size, len(layout.animals), layout.control_scale, gate_areas)
-    slow = 0.2 / layout.bin_s  # a first-order body (or none) reaches a fifth of the way in a bin
-    return Setpoint(
-        objective.size,
-        areas.size,
-        len(layout.animals),
-        layout.control_scale,
-        gate_areas,
-        projection=None if body is None else body.pseudo_inverse,
-        n_control=n_control,
-        stiffness=slow,
-    )
 
 
 def _emission(spec: specs.Model, layout: Layout, areas: Areas) -> Emission:

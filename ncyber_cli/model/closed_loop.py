@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from ncyber_cli.model.body import Body
 from ncyber_cli.model.brain import Brain
-from ncyber_cli.model.controller import Controller
+from ncyber_cli.model.controller import Belief, Controller
 from ncyber_cli.model.emission import Emission
 from ncyber_cli.model.environment import DelayLine
 from ncyber_cli.model.gauss_markov import Correction, correct
@@ -45,6 +46,7 @@ class Given:
     body: Float[Tensor, "time trial n_body"] | None = None
     body_known: Bool[Tensor, "time trial n_body"] | None = None  # elsewhere the model's own body takes over
     body_noise: Float[Tensor, "time trial n_residual"] | None = None
+    line: Float[Tensor, "trial bin n"] | None = None  # body and surprises before the first bin; None: it was at rest
     sensed: bool = True  # False: the brain is told nothing after the first bin (open loop)
     plant: Plant | None = None  # moves the body in place of the model's own; where it differs the brain is surprised
 
@@ -115,6 +117,36 @@ class ClosedLoop(nn.Module):
             *(outcome.get(name) for name in ("control", "actuator", "gate", "body", "predicted_body")),
         )
 
+    def history(
+        self, given: Given, happened: Trajectory, last: Int[Tensor, " trial"]
+    ) -> Float[Tensor, "trial bin n"] | None:
+        """Body and surprises from bin `last` of each trial back to its first: `Given.line` of what goes on from there."""
+        if self.environment is None:
+            return None
+        assert self.body is not None
+        assert happened.body is not None
+        assert happened.predicted_body is not None
+        surprise = self.body.residual_of(happened.body, happened.predicted_body)
+        if given.force is not None:
+            surprise = surprise + self.body.force_effect(self.body.at(given.animal), _between(given.force))
+        bins = torch.arange(len(surprise), device=surprise.device)
+        surprise = torch.where(bins[:, None, None] > 0, surprise, 0.0)
+        both = torch.cat([happened.body, surprise], -1).transpose(0, 1)
+        back = (last[:, None] - bins).clamp(min=0)
+        return both.gather(1, back[:, :, None].expand(-1, -1, both.shape[2]))
+
+    def belief(self, terms: Any, body: Float[Tensor, "trial n_body"], actuator: Tensor) -> Belief:
+        """What a brain that knows `body` and `actuator` at a bin's centre goes by in the step that begins there.
+
+        A controller that looks ahead goes by the middle of the step, where its own muscle will have brought the body:
+        a command held for a bin is then late by nothing, to second order in the bin.
+        """
+        assert self.body is not None
+        assert self.controller is not None
+        if self.controller.looks_ahead:
+            body = self.body.halfway(terms, body, actuator)
+        return Belief(self.body.position(body), self.body.velocity(body), actuator, body)
+
     def log_prior(self) -> Float[Tensor, ""]:
         """Hierarchical priors of every part, up to a constant."""
         total = self.brain.log_prior()
@@ -145,7 +177,7 @@ class _BodyLoop:
         assert given.body is not None
         assert given.body_known is not None
         assert given.body_noise is not None
-        self.terms = body.at(given.animal)
+        self.terms, self.mistaken = body.at(given.animal), body.believed(given.animal)
         self.recorded, self.known = given.body.unbind(0), given.body_known.unbind(0)
         self.noise = given.body_noise.unbind(0)
         self.pushes = None if given.force is None else body.force_effect(self.terms, _between(given.force)).unbind(0)
@@ -156,22 +188,22 @@ class _BodyLoop:
         if self.model.environment is not None:
             line = self.model.environment
             self.line_weights = line.at(given.animal, body.echoes(line.n_bin))
-            self.line = line.start(self.body)
+            self.line = line.start(self.body) if given.line is None else line.resume(given.line)
 
     def step(self, t: int, latent: Tensor) -> tuple[Tensor, Tensor | None]:
         """The command of bin t and the feedback that reaches the brain in it; moves the body."""
         body, line, feedback = self.model.body, self.model.environment, None
         if body is None:
             assert self.model.latent_position is not None
-            position, velocity = self.model.latent_position(latent), self.still
+            belief = Belief(self.model.latent_position(latent), self.still, self.actuator)
         else:
             if line is not None:
                 feedback, told = line.read(self.line, self.line_weights, self.body)
                 self.believed = told if self.given.sensed else self.believed
             elif self.given.sensed:
                 self.believed = self.body
-            position, velocity = body.position(self.believed), body.velocity(self.believed)
-        control, gate = self.controller.command(self.here, latent, self.goal[t], position, velocity)
+            belief = self.model.belief(self.mistaken or self.terms, self.believed, self.actuator)
+        control, gate = self.controller.command(self.here, latent, self.goal[t], belief)
         before = self.actuator
         if body is None or self.follow is None:
             self.actuator = control
@@ -186,6 +218,7 @@ class _BodyLoop:
     def _move(self, t: int, body: Body, control: Tensor, push: Tensor) -> None:
         """`push` is the actuator between the centres of the last bin and this one."""
         commanded = body.predict(self.terms, self.body, push)
+        expected = commanded if self.mistaken is None else body.predict(self.mistaken, self.body, push)
         predicted = commanded if self.pushes is None else body.add_residual(commanded, self.pushes[t])
         if self.given.plant is None:
             own = body.add_residual(predicted, self.noise[t])
@@ -195,10 +228,10 @@ class _BodyLoop:
         self.history["predicted_body"].append(predicted)
         self.history["body"].append(self.body)
         if not self.given.sensed:  # only its own commands tell the brain where the body is
-            self.believed = body.predict(self.terms, self.believed, push)
+            self.believed = body.predict(self.mistaken or self.terms, self.believed, push)
         elif self.model.environment is not None:
             # An external force is a surprise to the animal, though it is recorded.
-            self.line = self.model.environment.push(self.line, self.body, body.residual_of(self.body, commanded))
+            self.line = self.model.environment.push(self.line, self.body, body.residual_of(self.body, expected))
 
     def outcome(self) -> dict[str, Tensor]:
         self.history["gate"].insert(0, self.history["gate"][0])

@@ -27,9 +27,12 @@ _MAX_STRETCH = 1.8  # the line holds this many times the spec's delay
 class DelayLine(nn.Module):
     """The last bins of body and residual, and what they tell the brain."""
 
-    def __init__(self, delay_s: float, bin_s: float, n_animal: int, n_body: int, n_residual: int) -> None:
+    def __init__(
+        self, delay_s: float, bin_s: float, n_animal: int, n_body: int, n_residual: int, lead_bins: float = 0.0
+    ) -> None:
+        """`lead_bins`: by how much commands look beyond the last bin; surprises are that much older by then."""
         super().__init__()
-        self.bin_s, self.n_body, self.n_residual = bin_s, n_body, n_residual
+        self.bin_s, self.n_body, self.n_residual, self.lead_bins = bin_s, n_body, n_residual, lead_bins
         self.n_bin = max(1, math.ceil(_MAX_STRETCH * delay_s / bin_s) + 1)
         self.delay = Pooled(max(delay_s, _NO_DELAY_S), n_animal, sd=_DELAY_SD, fixed=delay_s == 0)
         self.log_delay_start = math.log(max(delay_s, _NO_DELAY_S))
@@ -49,7 +52,7 @@ class DelayLine(nn.Module):
         delay = self.delay_bins(animal)[:, None]
         age = torch.arange(self.n_bin, device=delay.device, dtype=delay.dtype)
         interpolate = (1 - (age - delay).abs()).clamp(min=0)  # the body of `delay` bins ago
-        unknown = (delay - age).clamp(0, 1)  # residuals younger than the delay
+        unknown = (delay - self.lead_bins - age).clamp(0, 1)  # residuals younger than the delay
         identity = torch.eye(self.n_body, device=delay.device, dtype=delay.dtype)
         feedback = interpolate[:, :, None, None] * identity
         surprise = unknown[:, :, None, None] * echoes

@@ -48,6 +48,11 @@ class Layout:
     def n_position(self) -> int:
         return sum(name.startswith("position_") for name in self.body_names)
 
+    @property
+    def has_velocity(self) -> bool:
+        """Whether every axis of position has its velocity, in the same order, right after."""
+        return 0 < self.n_position == sum(name.startswith("velocity_") for name in self.body_names)
+
     def to_plain(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -19,7 +19,7 @@ from ncyber_cli.inference.trial_noise import TrialKey
 from ncyber_cli.model.layout import Layout
 from ncyber_cli.outputs.results_layout import Features, SessionHeader
 from ncyber_cli.pipeline.device import chosen_device
-from ncyber_cli.spec import PointMass, Setpoint, Spec
+from ncyber_cli.spec import MLPController, PointMass, Spec
 from ncyber_cli.training.checkpoint import BEST, LAST, load, restore
 
 
@@ -129,7 +129,7 @@ def features_of(run: OpenRun, unit_id: list[str]) -> dict[str, Features]:
 
 def objective_in_body_units(run: OpenRun) -> bool:
     """Whether the objective is a goal for the body's recorded channels; elsewhere its axes are the model's own."""
-    return isinstance(run.spec.model.controller, Setpoint) and run.model.loop.body is not None
+    return not isinstance(run.spec.model.controller, MLPController) and run.model.loop.body is not None
 
 
 def _objectives(run: OpenRun, size: int) -> Features:

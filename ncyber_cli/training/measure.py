@@ -106,13 +106,15 @@ def _body_scales(
             remedy="give the columns of one force, one for each axis of position",
         )
     pooled = np.concatenate([body.reshape(-1, body.shape[2]) for body in bodies])
-    goal = slice(0, n_position) if point_mass else slice(None)
+    goal = slice(0, n_position or None)
     low, high = np.nanpercentile(pooled[:, goal], [1, 99], axis=0)
-    moved = slice(n_position, None) if point_mass else slice(None)
-    steps = [np.diff(body[:, :, moved], axis=1) for body in bodies]
+    surprised = slice(n_position, None) if point_mass else slice(None)
+    steps = [np.diff(body[:, :, surprised], axis=1) for body in bodies]
     residual = [np.sqrt(np.nanmean(step**2, axis=0)) for step in _per_animal(cohort, steps)]
     starts = [np.nanmean(start, axis=0) for start in _per_animal(cohort, [body[:, :1] for body in bodies])]
-    scale = np.ones(sd[moved].shape) if point_mass else sd
+    has_velocity = 0 < n_position == sum(name.startswith("velocity_") for name in first.body_names)
+    moved = slice(n_position, 2 * n_position) if has_velocity else slice(None)
+    scale = np.ones(sd[moved].shape) if point_mass else sd[moved]
     changes = [np.abs(body[:, 2 * _SPAN :, moved] - body[:, : -2 * _SPAN, moved]) for body in bodies]
     rates = np.concatenate([change.reshape(-1, len(scale)) for change in changes]) / scale
     fast = np.nanpercentile(rates, 99) / (2 * _SPAN * first.bin_s)
@@ -120,6 +122,6 @@ def _body_scales(
         "objective_mean": (0.5 * (low + high)).tolist(),
         "objective_sd": np.maximum(0.5 * (high - low), 1e-9).tolist(),
         "control_scale": float(max(fast, 1e-9)),
-        "residual_scale": np.maximum(residual, 1e-6 * sd[moved]).tolist(),
+        "residual_scale": np.maximum(residual, 1e-6 * sd[surprised]).tolist(),
         "body_start": np.nan_to_num(starts).tolist(),
     }

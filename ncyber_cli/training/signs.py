@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from ncyber_cli.inference.elbo import NeuroModel
 from ncyber_cli.inference.posterior import posterior_moments
 from ncyber_cli.inference.trial_noise import TrialKey
 from ncyber_cli.model.body import Body, recorded_residuals
+from ncyber_cli.model.closed_loop import ClosedLoop
 from ncyber_cli.model.controller import Controller
 from ncyber_cli.spec import Inference
 
@@ -90,12 +92,12 @@ def _residual_squares(
     lag_s = torch.zeros(n_trial, device=batch.mask.device) if body.lag is None else body.lag(batch.animal)
     follow = torch.ones_like(lag_s) if body.lag is None else 1 - torch.exp(-loop.bin_s / lag_s)
     behind = 1 + math.ceil(float(lag_s.max()) / loop.bin_s)
+    terms = body.at(batch.animal.repeat_interleave(batch.mask.shape[1] - 1))
     objective = means["objectives"]
     earlier = torch.cat([objective[:, :1].expand(-1, behind, -1), objective[:, :-behind]], 1)[:, : objective.shape[1]]
-    command = _Command(controller, batch, means["latents"], means["body"], body)
+    command = _Command(loop, controller, batch, means, terms)
     effect = _through_the_muscle(command(objective) - command(earlier), follow[:, None])
     push = 0.5 * (means["actuator"][:, :-1] + means["actuator"][:, 1:])
-    terms = body.at(command.animal)
     before, recorded = means["body"][:, :-1], batch.body[:, 1:]
     led = body.predict(terms, before.flatten(0, 1), push.flatten(0, 1)).view_as(before)
     held = body.predict(terms, before.flatten(0, 1), (push - effect).flatten(0, 1)).view_as(before)
@@ -117,18 +119,17 @@ class _Command:
     The recorded body stands for what the brain knows of it.
     """
 
-    def __init__(self, controller: Controller, batch: Batch, latent: Tensor, body: Tensor, kind: Body) -> None:
+    def __init__(
+        self, loop: ClosedLoop, controller: Controller, batch: Batch, means: dict[str, Tensor], terms: Any
+    ) -> None:
         n_trial, n_time = batch.mask.shape
         self.controller, self.shape = controller, (n_trial, n_time - 1, -1)
-        self.animal = batch.animal.repeat_interleave(n_time - 1)
-        self.here = controller.at(self.animal)
-        known = body[:, :-1].flatten(0, 1)
-        self.latent = latent[:, :-1].flatten(0, 1)
-        self.position, self.velocity = kind.position(known), kind.velocity(known)
+        self.here = controller.at(batch.animal.repeat_interleave(n_time - 1))
+        latent, known, actuator = (means[name][:, :-1].flatten(0, 1) for name in ("latents", "body", "actuator"))
+        self.latent, self.belief = latent, loop.belief(terms, known, actuator)
 
     def __call__(self, objective: Tensor) -> Tensor:
-        goal = objective[:, 1:].flatten(0, 1)
-        command, _ = self.controller.command(self.here, self.latent, goal, self.position, self.velocity)
+        command, _ = self.controller.command(self.here, self.latent, objective[:, 1:].flatten(0, 1), self.belief)
         return command.view(self.shape)
 
 

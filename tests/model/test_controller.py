@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from ncyber_cli.model.controller import Controller, MLPController, Setpoint
+from ncyber_cli.model.controller import Belief, Controller, MLPController, Setpoint
 
 ANIMAL = torch.tensor([0, 1, 1, 0])
 
@@ -23,28 +25,35 @@ def setpoint() -> Setpoint:
     return controller
 
 
-def state(scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Latent, objective, position and velocity of four trials."""
-    return random(4, 3), scale * random(4, 2, seed=1), scale * random(4, 2, seed=2), scale * random(4, 2, seed=3)
+def state(scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor, Belief]:
+    """Latent, objective, and belief of position and velocity, of four trials."""
+    belief = Belief(scale * random(4, 2, seed=2), scale * random(4, 2, seed=3), random(4, 2, seed=4))
+    return random(4, 3), scale * random(4, 2, seed=1), belief
+
+
+def shifted(belief: Belief, position: float = 0.0, velocity: float = 0.0) -> Belief:
+    return replace(belief, position=belief.position + position, velocity=belief.velocity + velocity)
 
 
 def with_gate(controller: Setpoint, offset: float) -> Setpoint:
     with torch.no_grad():
-        controller.gate.bias.fill_(offset)
+        controller.gate.readout.bias.fill_(offset)
     return controller
 
 
 def test_the_command_is_its_equation() -> None:
-    controller, (latent, goal, position, velocity) = setpoint(), state(0.1)
-    command, gate = controller.command(controller.at(ANIMAL), latent, goal, position, velocity)
+    controller, (latent, goal, belief) = setpoint(), state(0.1)
+    command, gate = controller.command(controller.at(ANIMAL), latent, goal, belief)
     for trial, animal in enumerate(ANIMAL):
         factor = np.tril(controller.factor.detach().numpy())
         stiffness = controller.stiffness(animal[None])[0].item() * factor @ factor.T
         damping, bound = controller.damping(animal[None])[0].detach().numpy(), controller.bound(animal[None])[0].item()
-        weight = controller.gate.weight.detach().numpy()[0] * [1, 1, 0]
-        raw = weight @ latent[trial].numpy() + controller.gate.bias.item() + controller.gate_offset[animal].item()
+        weight = controller.gate.readout.weight.detach().numpy()[0] * [1, 1, 0]
+        raw = (
+            weight @ latent[trial].numpy() + controller.gate.readout.bias.item() + controller.gate.offset[animal].item()
+        )
         open_share = np.clip(1.1 / (1 + np.exp(-raw)) - 0.05, 0, 1)
-        pull = stiffness @ (goal - position)[trial].numpy() - damping * velocity[trial].numpy()
+        pull = stiffness @ (goal - belief.position)[trial].numpy() - damping * belief.velocity[trial].numpy()
         expected = open_share * bound * np.tanh(pull / bound)
         np.testing.assert_allclose(command[trial].detach().numpy(), expected, rtol=1e-10)
         np.testing.assert_allclose(gate[trial].item(), open_share, rtol=1e-10)
@@ -65,17 +74,17 @@ def test_a_closed_gate_commands_exactly_nothing_and_an_open_one_everything() -> 
 
 
 def test_at_rest_on_the_goal_nothing_is_commanded() -> None:
-    controller, (latent, goal, _, _) = setpoint(), state()
-    command, _ = controller.command(controller.at(ANIMAL), latent, goal, goal, torch.zeros_like(goal))
+    controller, (latent, goal, _) = setpoint(), state()
+    command, _ = controller.command(controller.at(ANIMAL), latent, goal, Belief(goal, torch.zeros_like(goal), goal))
     assert torch.count_nonzero(command) == 0
 
 
 def test_goal_and_position_move_together_without_effect() -> None:
-    controller, (latent, goal, position, velocity) = setpoint(), state()
+    controller, (latent, goal, belief) = setpoint(), state()
     here = controller.at(ANIMAL)
-    command, _ = controller.command(here, latent, goal, position, velocity)
-    shifted, _ = controller.command(here, latent, goal + 3, position + 3, velocity)
-    torch.testing.assert_close(shifted, command)
+    command, _ = controller.command(here, latent, goal, belief)
+    elsewhere, _ = controller.command(here, latent, goal + 3, shifted(belief, position=3))
+    torch.testing.assert_close(elsewhere, command)
 
 
 def test_only_the_named_areas_open_the_gate() -> None:
@@ -100,17 +109,17 @@ def test_a_projection_turns_the_wanted_change_into_controls() -> None:
     controller = Setpoint(2, 3, 2, 1e6, torch.ones(3), projection=lambda: projection, n_control=3).double()
     plain = Setpoint(2, 3, 2, 1e6, torch.ones(3)).double()
     plain.load_state_dict(controller.state_dict())
-    latent, goal, position, velocity = state(1e-3)
-    projected, _ = controller.command(controller.at(ANIMAL), latent, goal, position, velocity)
-    wanted, _ = plain.command(plain.at(ANIMAL), latent, goal, position, velocity)
+    latent, goal, belief = state(1e-3)
+    projected, _ = controller.command(controller.at(ANIMAL), latent, goal, belief)
+    wanted, _ = plain.command(plain.at(ANIMAL), latent, goal, belief)
     torch.testing.assert_close(projected, wanted @ projection.T, rtol=1e-6, atol=1e-9)
 
 
 def test_the_unstructured_controller_sees_brain_and_goal_alone() -> None:
     controller = MLPController(3, 2, 2, 8, 5.0).double()
-    latent, goal, position, velocity = state()
-    command, gate = controller.command(controller.at(ANIMAL), latent, goal, position, velocity)
-    elsewhere, _ = controller.command(None, latent, goal, position + 1, velocity - 1)
+    latent, goal, belief = state()
+    command, gate = controller.command(controller.at(ANIMAL), latent, goal, belief)
+    elsewhere, _ = controller.command(None, latent, goal, shifted(belief, 1, -1))
     assert torch.equal(command, elsewhere)
     assert torch.all(gate == 1)
 

@@ -52,9 +52,8 @@ class World:
         body, actuator = [self.body[:, 0]], [torch.zeros(TRIALS, 2, dtype=torch.float64)]
         for t in range(1, BINS):
             before = body[-1] if residual is not None else self.body[:, t - 1]
-            command, _ = loop.controller.command(
-                here, self.latent[:, t - 1], objective[:, t], loop.body.position(before), loop.body.velocity(before)
-            )
+            belief = loop.belief(terms, before, actuator[-1])
+            command, _ = loop.controller.command(here, self.latent[:, t - 1], objective[:, t], belief)
             actuator.append(torch.lerp(actuator[-1], command, follow))
             body.append(loop.body.predict(terms, before, 0.5 * (actuator[-2] + actuator[-1])))
             if residual is not None:
