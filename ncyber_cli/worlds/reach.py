@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ncyber_cli.worlds.reach_animal import draw_animal
+from ncyber_cli.worlds.reach_animal import ReachAnimal, draw_animal
 from ncyber_cli.worlds.reach_loop import STEP_S, Loop, run_loop
 from ncyber_cli.worlds.reach_neurons import bin_rates, brain_latent
 from ncyber_cli.worlds.reach_task import BIN_S, TRIAL_S, GoalSet, Schedule, draw_schedule
@@ -39,10 +40,23 @@ def simulate(
     subject = draw_animal(animal, seed, units=units, gain_scale=gain_scale, nuisance_sd=nuisance_sd, gain_sd=gain_sd)
     rng = np.random.default_rng([seed, animal, 3])
     schedule = draw_schedule(trials, rng, goals, jump_probability, pulse_probability)
-    per_bin = round(BIN_S / STEP_S)
-    loop = run_loop(subject.body, schedule, round(trial_s / BIN_S) * per_bin, rng)
+    loop = run_loop(subject.body, schedule, round(trial_s / BIN_S) * round(BIN_S / STEP_S), rng)
+    recording = record(subject, loop, rng, seed)
+    return replace(
+        recording,
+        trial_columns=event_columns(schedule),
+        trial_truth={
+            "gate_time": schedule.gate_s,
+            "cue_arrival_time": schedule.cue_s + subject.body.delay_s,
+            "jump_arrival_time": schedule.jump_s + subject.body.delay_s,
+        },
+    )
+
+
+def record(subject: ReachAnimal, loop: Loop, rng: np.random.Generator, seed: int) -> SimulatedAnimal:
+    """What a lab records of a loop, and the truth beside it; the table of trials is left to the world."""
     latent = brain_latent(loop, subject.neurons, subject.body.bound_m_s2)
-    rate = bin_rates(latent, subject.neurons, per_bin, rng)
+    rate = bin_rates(latent, subject.neurons, round(BIN_S / STEP_S), rng)
     behavior, force = _behavior(loop)
     body = subject.body
     return SimulatedAnimal(
@@ -60,12 +74,6 @@ def simulate(
             "actuator": sampled(loop.actuator, 1 / BIN_S, "m/s^2", "motor command after the muscle's lag"),
             "latent": sampled(latent, 1 / BIN_S, "a.u.", "plan (2), state estimate (4) and command (5) of the brain"),
             "rate": Signal(rate, 1 / BIN_S, "counts", "expected spikes per bin of each unit", BIN_S / 2, RATE_BITS),
-        },
-        trial_columns=event_columns(schedule),
-        trial_truth={
-            "gate_time": schedule.gate_s,
-            "cue_arrival_time": schedule.cue_s + body.delay_s,
-            "jump_arrival_time": schedule.jump_s + body.delay_s,
         },
         constants={
             "mass_kg": body.mass_kg,

@@ -86,12 +86,22 @@ def moved(position: Floats, velocity: Floats, acceleration: Floats, step_s: floa
 
 
 def run_loop(body: Body, schedule: Schedule, steps: int, rng: np.random.Generator) -> Loop:
-    """Simulate every trial from rest at `schedule.start`."""
-    trials = len(schedule.go_s)
+    """Simulate every trial of a schedule from rest at `schedule.start`."""
     time_s = STEP_S * np.arange(steps, dtype=np.float64)
-    goal = believed_goal(schedule, time_s, body.delay_s, rng).transpose(1, 0, 2)
-    force = external_force(schedule, time_s).transpose(1, 0, 2)
-    gate = smooth_step((time_s[None] - schedule.gate_s[:, None]) / GATE_S).T
+    goal = believed_goal(schedule, time_s, body.delay_s, rng)
+    gate = smooth_step((time_s[None] - schedule.gate_s[:, None]) / GATE_S)
+    return pursue(body, goal, gate, external_force(schedule, time_s), schedule.start, rng)
+
+
+def pursue(
+    body: Body, objective: Floats, gate: Floats, push_n: Floats, start: Floats, rng: np.random.Generator
+) -> Loop:
+    """Simulate a body from rest at `start` (trial, 2) m that pursues `objective` (trial, step, 2) m.
+
+    `gate` (trial, step) lets the command through, `push_n` (trial, step, 2) acts from outside, in N.
+    """
+    trials, steps, _ = objective.shape
+    goal, force, gate = objective.transpose(1, 0, 2), push_n.transpose(1, 0, 2), gate.T
     noise = coloured_noise(trials, steps, body.noise_time_s, rng)
     constant_noise = body.process_noise_m_s2 * coloured_noise(trials, steps, body.noise_time_s, rng)
 
@@ -99,7 +109,7 @@ def run_loop(body: Body, schedule: Schedule, steps: int, rng: np.random.Generato
     command, actuator, position, velocity = (np.zeros(shape) for _ in range(4))
     planned_position, planned_velocity = np.zeros(shape), np.zeros(shape)  # where the commands alone would lead
     seen_position, seen_velocity = np.zeros(shape), np.zeros(shape)
-    position[0] = planned_position[0] = schedule.start
+    position[0] = planned_position[0] = start
     late = round(body.delay_s / STEP_S)
     bound, lag = body.bound_m_s2, np.exp(-STEP_S / body.muscle_lag_s)
 
