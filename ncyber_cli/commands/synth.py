@@ -18,15 +18,18 @@ if TYPE_CHECKING:
 class World(StrEnum):
     lorenz = "lorenz"
     reach = "reach"
+    switching = "switching"
     limit_cycle = "limit_cycle"
     random_walk = "random_walk"
 
 
 # Options that a world lacks.
 _FOREIGN = {
-    World.lorenz: {"goals", "jumps", "pulses"},
-    World.limit_cycle: {"goals", "jumps"},
-    World.random_walk: {"goals", "jumps"},
+    World.lorenz: {"goals", "jumps", "pulses", "prototypes"},
+    World.reach: {"prototypes"},
+    World.switching: {"goals", "jumps"},
+    World.limit_cycle: {"goals", "jumps", "prototypes"},
+    World.random_walk: {"goals", "jumps", "prototypes"},
 }
 
 
@@ -39,14 +42,17 @@ def synth(
     world: Annotated[
         World,
         typer.Argument(
-            help="lorenz: spikes of a chaotic attractor; reach: closed-loop reaching; limit_cycle, random_walk: a body "
+            help="lorenz: spikes of a chaotic attractor; reach: closed-loop reaching; switching: one of a "
+            "few goals, exchanged for another now and then; limit_cycle, random_walk: a body "
             "that moves by itself and pursues nothing."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for one NWB file per animal.")],
     animals: Annotated[int, typer.Option(min=1, help="Animals, each with its own neurons and body.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The same seed and options write the same bytes.")] = 0,
-    trials: Annotated[int | None, typer.Option(min=1, help="Trials an animal; default 160, lorenz 1200.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Trials an animal; default 160, switching 120, lorenz 1200.")
+    ] = None,
     goals: Annotated[
         Goals | None, typer.Option(help="reach: targets on eight points (default) or anywhere on a disc.")
     ] = None,
@@ -55,6 +61,9 @@ def synth(
     ] = None,
     pulses: Annotated[
         float | None, typer.Option(min=0, max=1, help="Share of trials with a force pulse; default 0.3.")
+    ] = None,
+    prototypes: Annotated[
+        int | None, typer.Option(min=2, max=12, help="switching: goals that are chosen from; default 4.")
     ] = None,
     units: Annotated[
         int | None, typer.Option(min=20, max=1000, help="Neurons; default 43 to 68 by animal, lorenz 64.")
@@ -66,7 +75,8 @@ def synth(
     from ncyber_cli.reporting import table
     from ncyber_cli.worlds.to_nwb import save_animal
 
-    simulate = _world(world, trials=trials, units=units, goals=goals, jumps=jumps, pulses=pulses)
+    asked = {"goals": goals, "jumps": jumps, "pulses": pulses, "prototypes": prototypes}
+    simulate = _world(world, trials=trials, units=units, **asked)
     targets = [out / f"{world}-{animal + 1}.nwb" for animal in range(animals)]
     if not overwrite:
         _refuse_existing(targets)
@@ -83,20 +93,21 @@ def _world(world: World, **options: Any) -> Callable[..., SimulatedAnimal]:
     from functools import partial
 
     from ncyber_cli.errors import UsageError
-    from ncyber_cli.worlds import lorenz, reach, without_goal
+    from ncyber_cli.worlds import lorenz, reach, switching, without_goal
 
     chosen = {name: value for name, value in options.items() if value is not None}
     if foreign := sorted(set(chosen) & _FOREIGN.get(world, set())):
         raise UsageError(
             f"the world {world} has no {' and no '.join('--' + name for name in foreign)}",
             where=f"ncyber synth {world}",
-            remedy="leave it out, or write ncyber synth reach",
+            remedy=f"leave it out, or write ncyber synth {'switching' if 'prototypes' in foreign else 'reach'}",
         )
     words = {"jumps": "jump_probability", "pulses": "pulse_probability"}
     chosen = {words.get(name, name): value for name, value in chosen.items()}
     simulate: dict[World, Callable[..., SimulatedAnimal]] = {
         World.lorenz: lorenz.simulate,
         World.reach: reach.simulate,
+        World.switching: switching.simulate,
         World.limit_cycle: partial(without_goal.simulate, "limit_cycle"),
         World.random_walk: partial(without_goal.simulate, "random_walk"),
     }
