@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class World(StrEnum):
     lorenz = "lorenz"
     reach = "reach"
+    lqr = "lqr"
     switching = "switching"
     limit_cycle = "limit_cycle"
     random_walk = "random_walk"
@@ -27,6 +28,7 @@ class World(StrEnum):
 _FOREIGN = {
     World.lorenz: {"goals", "jumps", "pulses", "prototypes"},
     World.reach: {"prototypes"},
+    World.lqr: {"prototypes"},
     World.switching: {"goals", "jumps"},
     World.limit_cycle: {"goals", "jumps", "prototypes"},
     World.random_walk: {"goals", "jumps", "prototypes"},
@@ -42,9 +44,9 @@ def synth(
     world: Annotated[
         World,
         typer.Argument(
-            help="lorenz: spikes of a chaotic attractor; reach: closed-loop reaching; switching: one of a "
-            "few goals, exchanged for another now and then; limit_cycle, random_walk: a body "
-            "that moves by itself and pursues nothing."
+            help="lorenz: spikes of a chaotic attractor; reach: closed-loop reaching; lqr: reaching that "
+            "minimises known costs; switching: one of a few goals, exchanged for another now and then; "
+            "limit_cycle, random_walk: a body that moves by itself and pursues nothing."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for one NWB file per animal.")],
@@ -54,10 +56,10 @@ def synth(
         int | None, typer.Option(min=1, help="Trials an animal; default 160, switching 120, lorenz 1200.")
     ] = None,
     goals: Annotated[
-        Goals | None, typer.Option(help="reach: targets on eight points (default) or anywhere on a disc.")
+        Goals | None, typer.Option(help="reach, lqr: targets on eight points (default) or anywhere on a disc.")
     ] = None,
     jumps: Annotated[
-        float | None, typer.Option(min=0, max=1, help="reach: share of trials whose target jumps; default 0.2.")
+        float | None, typer.Option(min=0, max=1, help="reach, lqr: share of trials whose target jumps; default 0.2.")
     ] = None,
     pulses: Annotated[
         float | None, typer.Option(min=0, max=1, help="Share of trials with a force pulse; default 0.3.")
@@ -93,7 +95,7 @@ def _world(world: World, **options: Any) -> Callable[..., SimulatedAnimal]:
     from functools import partial
 
     from ncyber_cli.errors import UsageError
-    from ncyber_cli.worlds import lorenz, reach, switching, without_goal
+    from ncyber_cli.worlds import lorenz, lqr, reach, switching, without_goal
 
     chosen = {name: value for name, value in options.items() if value is not None}
     if foreign := sorted(set(chosen) & _FOREIGN.get(world, set())):
@@ -107,6 +109,7 @@ def _world(world: World, **options: Any) -> Callable[..., SimulatedAnimal]:
     simulate: dict[World, Callable[..., SimulatedAnimal]] = {
         World.lorenz: lorenz.simulate,
         World.reach: reach.simulate,
+        World.lqr: lqr.simulate,
         World.switching: switching.simulate,
         World.limit_cycle: partial(without_goal.simulate, "limit_cycle"),
         World.random_walk: partial(without_goal.simulate, "random_walk"),

@@ -40,6 +40,13 @@ def simulate(
     subject = draw_animal(animal, seed, units=units, gain_scale=gain_scale, nuisance_sd=nuisance_sd, gain_sd=gain_sd)
     rng = np.random.default_rng([seed, animal, 3])
     schedule = draw_schedule(trials, rng, goals, jump_probability, pulse_probability)
+    return reaching_session(subject, schedule, rng, seed, trial_s)
+
+
+def reaching_session(
+    subject: ReachAnimal, schedule: Schedule, rng: np.random.Generator, seed: int, trial_s: float = TRIAL_S
+) -> SimulatedAnimal:
+    """What an animal does under a schedule, what its neurons say, and the truth of both."""
     loop = run_loop(subject.body, schedule, round(trial_s / BIN_S) * round(BIN_S / STEP_S), rng)
     recording = record(subject, loop, rng, seed)
     return replace(

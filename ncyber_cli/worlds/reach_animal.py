@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,10 @@ NUISANCE = 2  # shared fluctuations that mean nothing for the task
 
 @dataclass(frozen=True)
 class Body:
-    """Arm and controller of one animal: command = gate * bound * tanh((stiffness (goal - p) - damping v) / bound)."""
+    """Arm and controller of one animal: command = gate * bound * tanh(drive / bound).
+
+    drive = stiffness (goal - p) - damping v - restraint m, with the actuator m.
+    """
 
     mass_kg: float
     muscle_lag_s: float
@@ -34,6 +37,7 @@ class Body:
     motor_noise: float  # sd of the acceleration's noise, as a share of the actuator
     process_noise_m_s2: float  # sd of the noise that is always there
     noise_time_s: float
+    restraint: NDArray[np.float64] = field(default_factory=lambda: np.zeros((2, 2)))  # of what the muscle already does
 
 
 @dataclass(frozen=True)

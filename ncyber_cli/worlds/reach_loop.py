@@ -120,6 +120,7 @@ def pursue(
         offset = position[then] - planned_position[then]
         seen_position[step] = planned_position[step] + offset + late * STEP_S * surprise
         drive = (goal[step] - seen_position[step]) @ body.stiffness_per_s2 - seen_velocity[step] @ body.damping_per_s
+        drive -= actuator[step] @ body.restraint
         command[step] = gate[step][:, None] * bound * np.tanh(drive / bound)
         if step + 1 == steps:
             break
