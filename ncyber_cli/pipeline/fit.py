@@ -68,17 +68,30 @@ def run_fit(request: FitRequest) -> None:
     another fit is writing there, and what reading (SpecError, DataError), resuming (CheckpointError) and
     training (NumericalError, Interrupted) raise.
     """
-    device, folder = chosen_device(request.device), RunFolder(request.out)
-    spec = load_spec(request.spec, request.overrides)
-    paths = resolve_sessions(spec, request.spec, request.data)
-    folder.check(resume=request.resume, overwrite=request.overwrite)
     with Progress(quiet=request.quiet) as progress:
         if request.dry_run:
+            spec, paths, device = _asked(request)
             _dry_run(request, spec, paths, device, progress)
             return
-        with folder.locked():
-            rows = _fit_locked(request, folder, _with_files(spec, paths), device, progress)
-    _print(request, folder, spec, rows)
+        spec, rows = train_run(request, progress)
+    _print(request, RunFolder(request.out), spec, rows)
+
+
+def train_run(request: FitRequest, progress: Progress) -> tuple[Spec, list[AnimalSummary]]:
+    """What `run_fit` does before it prints: the run's folder is written, its spec and scores are returned."""
+    spec, paths, device = _asked(request)
+    folder = RunFolder(request.out)
+    with folder.locked():
+        return spec, _fit_locked(request, folder, _with_files(spec, paths), device, progress)
+
+
+def _asked(request: FitRequest) -> tuple[Spec, list[Path], torch.device]:
+    """The spec, the recordings and the device of a request, once its folder may be written."""
+    device = chosen_device(request.device)
+    spec = load_spec(request.spec, request.overrides)
+    paths = resolve_sessions(spec, request.spec, request.data)
+    RunFolder(request.out).check(resume=request.resume, overwrite=request.overwrite)
+    return spec, paths, device
 
 
 def _with_files(spec: Spec, paths: Sequence[Path]) -> Spec:
