@@ -23,7 +23,10 @@ def test_infer_and_simulate_end_to_end(tmp_path: Path) -> None:
     arguments = ("--out", "rollout.h5", "--objective", "-0.05,0.02", "--trials", "3", "--json")
     simulated = ncyber("simulate", "run", *arguments, cwd=tmp_path)
     assert simulated.returncode == 0, simulated.stderr
-    assert [row["animal"] for row in json.loads(simulated.stdout)] == ["reach-1", "reach-2"]
+    rows = json.loads(simulated.stdout)
+    assert [row["animal"] for row in rows] == ["reach-1", "reach-1", "reach-2", "reach-2"]
+    assert [row["rollout"].split("_")[0] for row in rows] == ["baseline", "rollout"] * 2
+    assert rows[1]["effect"]["end_moved"]["median"] > 0
     for name in ("results.h5", "rollout.h5"):
         with read_results(tmp_path / name) as results:
             assert results.attrs["command"].startswith("ncyber ")

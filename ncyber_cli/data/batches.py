@@ -36,6 +36,16 @@ class Batch:
         moved = {f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)}
         return Batch(**moved)
 
+    def with_bins(self, n_time: int) -> Batch:
+        """Cut to so many bins, or padded with bins after every trial's end."""
+
+        def fitted(values: Tensor) -> Tensor:
+            missing = values.new_zeros(len(values), max(0, n_time - values.shape[1]), *values.shape[2:])
+            return torch.cat([values[:, :n_time], missing], 1)
+
+        timed = ("observation", "observed", "body", "body_recorded", "input", "force", "mask")
+        return replace(self, **{name: fitted(getattr(self, name)) for name in timed})
+
     def until(self, bins: Int[Tensor, " trial"]) -> Batch:
         """The first `bins` bins of each trial, as if the recording had ended there."""
         mask = self.mask & (torch.arange(self.mask.shape[1], device=bins.device) < bins[:, None])

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ncyber_cli.data.batches import Batch
-from ncyber_cli.inference.elbo import NeuroModel, sample_posterior
-from ncyber_cli.inference.posterior import view_of
-from ncyber_cli.inference.trial_noise import PathNoise, TrialKey, trial_noise
+from ncyber_cli.inference.elbo import NeuroModel
+from ncyber_cli.inference.past import Past
+from ncyber_cli.inference.trial_noise import PathNoise
 from ncyber_cli.model.closed_loop import Given, Plant, Trajectory
 from ncyber_cli.model.gauss_markov import Correction, no_correction
-from ncyber_cli.spec import Inference
 
 
 @dataclass(frozen=True)
@@ -30,6 +27,12 @@ class Scene:
     body: Float[Tensor, "trial n_body"]  # in the first bin
     latent: Float[Tensor, "trial n_latent"] | None = None  # in the first bin; None: drawn from p(x_1)
     actuator: Float[Tensor, "trial n_control"] | None = None  # in the first bin; None: the muscle at rest
+    silent: Bool[Tensor, " n_latent"] | None = None  # latents that are held at zero
+    past: Past | None = None  # of trials that are taken over part way
+
+    def from_here(self, whole: Float[Tensor, "trial time feature"]) -> Float[Tensor, "trial later feature"]:
+        """Values of whole trials in the scene's own bins."""
+        return whole if self.past is None else self.past.from_here(whole)
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ def play(
         plant: moves the body in place of the model's own; the scene's forces and the body's noise are then its affair.
     """
     loop = model.loop
-    path = noise if noisy else _silenced(noise)
+    path = noise if scene.past is None else _from_here(scene.past, noise)
+    path = path if noisy else _silenced(path)
     objective = None
     if loop.objective is not None:
         objective = loop.objective.sample(path.noise.objective, path.jump, scene.objective.transpose(0, 1))
@@ -72,8 +76,12 @@ def play(
     forced = loop.body is not None and scene.force.shape[2] > 0 and plant is None
     force = scene.force.transpose(0, 1) if forced else None
     inputs = scene.input.transpose(0, 1)
-    given = Given(scene.animal, inputs, force, objective, actuator, body, known, body_noise, sensed=closed, plant=plant)
-    return Happening(loop.unroll(given, _starting_at(scene.latent, _prior(model, path))), objective)
+    line = None if scene.past is None else scene.past.line
+    given = Given(
+        scene.animal, inputs, force, objective, actuator, body, known, body_noise, line, sensed=closed, plant=plant
+    )
+    correction = _starting_at(scene.latent, _prior(model, path))
+    return Happening(loop.unroll(given, _held_silent(scene.silent, correction)), objective)
 
 
 @torch.no_grad()
@@ -88,47 +96,31 @@ def rollout(
 ) -> dict[str, Float[Tensor, "trial time feature"]]:
     """One sample of the model's future, as the groups of a results file; the arguments are those of `play`."""
     happening = play(model, scene, noise, closed=closed, noisy=noisy, plant=plant)
-    happened, emission = happening.trajectory, model.loop.emission
+    found = groups_of(model, happening.trajectory, happening.objective, scene.session)
+    return found if scene.past is None else scene.past.followed_by(found)
+
+
+def groups_of(
+    model: NeuroModel, happened: Trajectory, objective: Tensor | None, session: Int[Tensor, " trial"]
+) -> dict[str, Float[Tensor, "trial time feature"]]:
+    """The groups of a results file, with controls and objectives of the step that ends in each bin."""
     groups = {
         "latents": happened.latent,
         "controls": happened.control,
         "actuator": happened.actuator,
-        "objectives": happening.objective,
+        "objectives": objective,
         "body": happened.body,
     }
     found = {name: values.transpose(0, 1) for name, values in groups.items() if values is not None}
-    predictor = emission.predictor(found["latents"], scene.session)
-    return found | {"rates": emission.rate(predictor, scene.session)}
+    emission = model.loop.emission
+    return found | {"rates": emission.rate(emission.predictor(found["latents"], session), session)}
 
 
-@torch.no_grad()
-def scene_of(
-    model: NeuroModel, batch: Batch, inference: Inference, keys: Sequence[TrialKey], *, seed: int, sample: int
-) -> Scene:
-    """A scene that begins as recorded trials do: a posterior sample of their first bin, their inputs and forces."""
-    noise = trial_noise(model, keys, batch.mask.shape[1], seed, sample)
-    posterior = sample_posterior(model, batch, view_of(model, batch, inference, "both"), noise)
-    happened, n_objective = posterior.trajectory, noise.objective.shape[2]
-    objective = batch.input.new_full((*batch.mask.shape, n_objective), torch.nan)
-    if posterior.objective is not None:
-        objective[:, 0] = posterior.objective[0]
-    return Scene(
-        batch.animal,
-        batch.session,
-        batch.input,
-        batch.force,
-        objective,
-        batch.body[:, 0] if happened.body is None else happened.body[0],
-        happened.latent[0],
-        None if happened.actuator is None else happened.actuator[0],
-    )
-
-
-def set_objective(scene: Scene, schedule: Float[Tensor, "time n_objective"]) -> Scene:
-    """The scene with the objective held where `schedule` is not NaN; bins after its last one keep that one."""
-    n_time = scene.input.shape[1]
-    index = torch.arange(n_time, device=schedule.device).clamp(max=len(schedule) - 1)
-    held = schedule[index].expand(len(scene.animal), -1, -1)
+def set_objective(scene: Scene, schedule: Float[Tensor, "#trial time n_objective"]) -> Scene:
+    """The scene with the objective held where `schedule` is not NaN; what was before the scene stays as it was."""
+    held = schedule.expand_as(scene.objective)
+    if scene.past is not None:
+        held = torch.cat([torch.full_like(held[:, :1], torch.nan), held[:, 1:]], 1)
     return replace(scene, objective=torch.where(held.isnan(), scene.objective, held))
 
 
@@ -144,6 +136,25 @@ def _starting_at(latent: Tensor | None, prior: Correction) -> Correction:
     first = torch.arange(len(prior.noise), device=latent.device)[:, None, None] == 0
     target = torch.where(first, latent, prior.target)
     return Correction(target, first.to(latent.dtype).expand_as(target), torch.where(first, 0.0, prior.noise))
+
+
+def _held_silent(silent: Tensor | None, free: Correction) -> Correction:
+    """A gain of one holds a latent at its target, here zero, whatever its own dynamics say."""
+    if silent is None:
+        return free
+    kept = (~silent).to(free.target.dtype)
+    return Correction(free.target * kept, torch.where(silent, 1.0, free.gain), free.noise * kept)
+
+
+def _from_here(past: Past, path: PathNoise) -> PathNoise:
+    """The noise of the bins that are still to come."""
+
+    def later(values: Tensor) -> Tensor:
+        return past.from_here(values.transpose(0, 1)).transpose(0, 1)
+
+    noise = path.noise
+    rest = replace(noise, latent=later(noise.latent), objective=later(noise.objective), body=later(noise.body))
+    return PathNoise(rest, later(path.jump))
 
 
 def _silenced(path: PathNoise) -> PathNoise:

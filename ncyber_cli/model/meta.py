@@ -29,7 +29,7 @@ class Pooled(nn.Module):
     @torch.no_grad()
     def scale(self, factor: float) -> None:
         """Multiply the value of every animal."""
-        self.log_shared += math.log(factor)
+        self.log_shared.add_(math.log(factor))
 
     @torch.no_grad()
     def hold(self, value: float) -> None:

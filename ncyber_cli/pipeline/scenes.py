@@ -1,9 +1,9 @@
-"""Where `simulate` begins: at trials of recordings, or at the animals' usual start with what every trial is given."""
+"""What `simulate` rolls out: the protocol of a source, and rollouts from the animals' usual start."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from ncyber_cli.data.did_you_mean import did_you_mean
 from ncyber_cli.data.grid import SLACK
-from ncyber_cli.data.recording import SPLIT_NAMES, TEST, Session
-from ncyber_cli.errors import DataError, UsageError
-from ncyber_cli.inference.rollout import Scene, scene_of
+from ncyber_cli.data.recording import TEST
+from ncyber_cli.errors import UsageError
+from ncyber_cli.inference.rollout import Scene
 from ncyber_cli.inference.trial_noise import TrialKey
 from ncyber_cli.outputs.results_layout import SessionHeader
-from ncyber_cli.pipeline.open_run import OpenRun, TrialBatch, features_of, header_of, readout_of, trial_batches
+from ncyber_cli.pipeline.open_run import OpenRun, TrialBatch, features_of, readout_of
 
 _STEPS = 100  # where the spec does not say how long a trial is
 
@@ -40,44 +40,13 @@ class Source(Protocol):
 
     def scene(self, some: SomeTrials, *, seed: int, sample: int) -> Scene: ...
 
+    def clock(self, rows: NDArray[np.int64] | slice) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Bins of these trials, counted from 0, and their centres in s from the aligning event, (trial, time)."""
+        ...
 
-class RecordedTrials:
-    """Rollouts from the inferred first bin of recorded trials, with their recorded inputs."""
-
-    def __init__(self, run: OpenRun, session: Session, part: str, steps: int | None) -> None:
-        self.run, self.session = run, session
-        chosen = np.ones(len(session.split), bool) if part == "all" else session.split == SPLIT_NAMES.index(part)
-        self.trials = np.flatnonzero(chosen)
-        if not len(self.trials):
-            what = f"has no {part} trials"
-            raise DataError(what, where=f"{session.animal} {session.session}", remedy="write --split all")
-        longest = int(session.mask[self.trials].sum(1).max())
-        self.steps = longest if steps is None else steps
-        if self.steps > longest:
-            raise UsageError(
-                f"{session.session} has inputs for {longest} bins",
-                where=f"--steps {steps}",
-                remedy="write no more, or leave DATA out",
-            )
-        header = header_of(run, session, self.trials)
-        self.header = replace(header, time_s=header.time_s[:, : self.steps], mask=header.mask[:, : self.steps])
-
-    def pieces(self, size: int) -> Iterator[SomeTrials]:
-        row = 0
-        for some in trial_batches(self.run, self.session, self.trials, size):
-            yield SomeTrials(np.arange(row, row + len(some.keys)), some.keys, some)
-            row += len(some.keys)
-
-    def scene(self, some: SomeTrials, *, seed: int, sample: int) -> Scene:
-        assert some.batch is not None
-        run = self.run
-        scene = scene_of(run.model, some.batch.batch, run.spec.inference, some.keys, seed=seed, sample=sample)
-        return replace(
-            scene,
-            input=_to_length(scene.input, self.steps),
-            force=_to_length(scene.force, self.steps),
-            objective=_to_length(scene.objective, self.steps, torch.nan),
-        )
+    def own_bins(self) -> NDArray[np.bool_]:
+        """(trial, time): the bins that are the model's own; the others are recorded ones, or none."""
+        ...
 
 
 class UsualTrials:
@@ -126,6 +95,18 @@ class UsualTrials:
             body=body.expand(n, -1),
         )
 
+    def clock(self, rows: NDArray[np.int64] | slice) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        return clock_of(self.header, rows)
+
+    def own_bins(self) -> NDArray[np.bool_]:
+        return self.header.mask
+
+
+def clock_of(header: SessionHeader, rows: NDArray[np.int64] | slice) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """See Source.clock."""
+    time_s = header.time_s[rows] - header.event_s[rows, None]
+    return np.broadcast_to(np.arange(time_s.shape[1]), time_s.shape), time_s
+
 
 def usual_steps(run: OpenRun) -> int:
     """Bins of a trial or window as the spec cuts them; 100 where a trial's length is its own."""
@@ -153,14 +134,6 @@ def usual_start_s(run: OpenRun) -> float:
     trials, bin_s = run.spec.data.trials, run.layout.bin_s
     start_s = 0.0 if trials is None or trials.window_s is None else trials.window_s[0]
     return float(np.ceil(start_s / bin_s - SLACK) * bin_s)
-
-
-def _to_length(values: torch.Tensor, steps: int, fill: float = 0.0) -> torch.Tensor:
-    """(trial, steps, feature): cut, or filled where every trial of the batch is shorter than the session's longest."""
-    if values.shape[1] >= steps:
-        return values[:, :steps]
-    missing = values.new_full((len(values), steps - values.shape[1], values.shape[2]), fill)
-    return torch.cat([values, missing], 1)
 
 
 def check_animals(wanted: Sequence[str], known: Sequence[str]) -> list[str]:

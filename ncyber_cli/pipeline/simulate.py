@@ -13,19 +13,22 @@ import torch
 from numpy.typing import NDArray
 
 from ncyber_cli.errors import NumericalError, UsageError
-from ncyber_cli.inference.rollout import rollout, set_objective
+from ncyber_cli.inference.rollout import rollout
 from ncyber_cli.inference.trial_noise import path_noise
 from ncyber_cli.outputs.provenance import record_provenance
 from ncyber_cli.outputs.results_hdf5 import ResultsWriter
-from ncyber_cli.pipeline.objective_schedule import read_schedule
-from ncyber_cli.pipeline.open_run import OpenRun, objective_in_body_units, open_run
-from ncyber_cli.pipeline.scenes import RecordedTrials, Source, UsualTrials, check_animals
+from ncyber_cli.pipeline.effects import COLUMNS as EFFECTS
+from ncyber_cli.pipeline.effects import Effects, Values, end_distance, in_words
+from ncyber_cli.pipeline.interventions import Interventions, Plan, planned
+from ncyber_cli.pipeline.open_run import OpenRun, open_run
+from ncyber_cli.pipeline.recorded_trials import RecordedTrials
+from ncyber_cli.pipeline.scenes import SomeTrials, Source, UsualTrials, check_animals
 from ncyber_cli.pipeline.sessions import sessions_of_run
 from ncyber_cli.reporting import table
-from ncyber_cli.spec import PointMass
 from ncyber_cli.spec_file import resolve_sessions, spec_text
 
 _COLUMNS = ["rollout", "animal", "trials", "samples", "steps", "loop"]
+_BASELINE = "baseline"  # what rollouts without interventions are called beside those with them
 _TRIALS = 16  # rollouts an animal where nothing is recorded to start from
 
 
@@ -38,7 +41,8 @@ class SimulateOptions:
     samples: int = 1
     animals: tuple[str, ...] = ()
     split: Literal["train", "validation", "test", "all"] | None = None
-    objective: str | None = None
+    from_s: float | None = None  # recorded trials are taken over at this time after their aligning event
+    interventions: Interventions = Interventions()
     closed: bool = True
     name: str = "rollout"
     noise: bool = True
@@ -52,14 +56,18 @@ class SimulateOptions:
 def simulate_run(run: Path, data: Sequence[str], out: Path, options: SimulateOptions, *, as_json: bool = False) -> None:
     """Write rollouts of every animal (or of every session in `data`) and print where they ended.
 
+    With interventions every rollout is there twice: as it is asked for, and without them under the same noise.
+
     Raises UsageError for options that do not fit the run, CheckpointError, DataError and ResourceError for what
     cannot be read or written, NumericalError for rollouts that are not finite.
     """
     if Path(out).exists() and not options.overwrite:
         raise UsageError("exists already", where=str(out), remedy="choose another --out, or write --overwrite")
     opened = open_run(run, options.checkpoint, options.device)
-    schedule = _schedule(opened, options.objective)
+    plans = _plans(opened, options, recorded=bool(data))
     sources, digests = _sources(opened, run, data, options)
+    for source in sources:
+        plans[-1].check(source)
     provenance = record_provenance(
         ["ncyber", *sys.argv[1:]],
         seed=options.seed,
@@ -69,22 +77,19 @@ def simulate_run(run: Path, data: Sequence[str], out: Path, options: SimulateOpt
     with ResultsWriter(
         out, {**provenance.attributes(), "run": str(opened.path)}, overwrite=options.overwrite
     ) as writer:
-        rows = [_roll_out(opened, source, schedule, writer, options) for source in sources]
-    if as_json:
-        table([row | {"written": [str(out)]} for row in rows], [], as_json=True)
-        return
-    ends = [name for name in ("end_to_objective", "unit") if any(name in row for row in rows)]
-    table(rows, _COLUMNS + ends)
-    print(f"wrote {out}")
+        rows = [row for source in sources for row in _roll_out(opened, source, plans, writer, options)]
+    _print(rows, out, as_json=as_json)
 
 
-def _schedule(run: OpenRun, text: str | None) -> torch.Tensor | None:
-    if text is None:
-        return None
-    objective = run.model.loop.objective
-    if objective is None:
-        raise UsageError("this run's model has no objective", where="--objective", remedy="leave it out")
-    return torch.from_numpy(read_schedule(text, objective.size)).to(objective.mean)
+def _plans(run: OpenRun, options: SimulateOptions, *, recorded: bool) -> list[Plan]:
+    """What is rolled out of each session: where something is done to it, first the same without that."""
+    wanted = planned(run, options.name, options.interventions, recorded=recorded)
+    if not options.interventions.written():
+        return [wanted]
+    if options.name == _BASELINE:
+        remedy = "choose another name: so are the rollouts without interventions called"
+        raise UsageError("is taken", where=f"--name {_BASELINE}", remedy=remedy)
+    return [Plan(_BASELINE, run.model), wanted]
 
 
 def _sources(
@@ -93,8 +98,10 @@ def _sources(
     """What to roll out, and the sha256 of every recording behind it."""
     animals = check_animals(options.animals, run.layout.animals)
     if not data:
-        if options.split is not None:
-            raise UsageError("there are no trials to choose from", where="--split", remedy="give DATA, or leave it out")
+        for option, asked in (("--split", options.split), ("--from-s", options.from_s)):
+            if asked is not None:
+                what = "there are no recorded trials"
+                raise UsageError(what, where=option, remedy="give DATA, or leave it out")
         trials = options.trials or _TRIALS
         return [UsualTrials(run, animal, trials, options.steps) for animal in animals], {}
     if options.trials is not None:
@@ -105,43 +112,68 @@ def _sources(
     if not chosen:
         raise UsageError("DATA has no session of it", where=f"--animal {' '.join(options.animals)}", remedy="give one")
     digests = {str(session.path): session.sha256 for session in chosen}
-    return [RecordedTrials(run, session, options.split or "test", options.steps) for session in chosen], digests
+    part = options.split or "test"
+    return [RecordedTrials(run, session, part, options.steps, options.from_s) for session in chosen], digests
 
 
 def _roll_out(
-    run: OpenRun, source: Source, schedule: torch.Tensor | None, writer: ResultsWriter, options: SimulateOptions
-) -> dict[str, Any]:
-    """Write the rollouts of one session; their row of the table."""
-    header = source.header
-    name = f"{options.name}_{header.animal}_{header.session}"
-    writer.add_rollout(name, header, samples=options.samples, settings=_settings(options))
-    total, ended = 0.0, 0
+    run: OpenRun, source: Source, plans: Sequence[Plan], writer: ResultsWriter, options: SimulateOptions
+) -> list[dict[str, Any]]:
+    """Write the rollouts of one session, plan by plan; their rows of the table."""
+    header, own_bins = source.header, source.own_bins()
+    names = [f"{plan.name}_{header.animal}_{header.session}" for plan in plans]
+    for plan, name in zip(plans, names, strict=True):
+        writer.add_rollout(name, header, samples=options.samples, settings=_settings(plan, options))
+    distances: list[list[NDArray[np.float64]]] = [[] for _ in plans]
+    effects = Effects(run)
     for some in source.pieces(options.batch):
         for sample in range(options.samples):
-            scene = source.scene(some, seed=options.seed, sample=sample)
-            scene = scene if schedule is None else set_objective(scene, schedule)
-            noise = path_noise(run.model, some.keys, scene.input.shape[1], options.seed, sample)
-            groups = rollout(run.model, scene, noise, closed=options.closed, noisy=options.noise)
-            values = {group: found.to(torch.float32).cpu().numpy() for group, found in groups.items()}
-            values["rates"] = values["rates"][:, :, : len(header.unit_id)]
-            _check_finite(values["latents"], header.mask[some.rows], name)
-            for group, found in values.items():
-                writer.write_samples(name, np.array([sample]), some.rows, group, found[None])
-            distance = _end_distance(run, values, header.mask[some.rows])
-            total, ended = total + float(distance.sum()), ended + len(distance)
+            made = [_sample(run, source, some, plan, sample, options) for plan in plans]
+            for name, values, distance in zip(names, made, distances, strict=True):
+                _check_finite(values["latents"], header.mask[some.rows], name)
+                for group, found in values.items():
+                    writer.write_samples(name, np.array([sample]), some.rows, group, found[None])
+                distance.append(end_distance(run, values, header.mask[some.rows]))
+            if len(made) > 1:
+                effects.add(made[0], made[-1], own_bins[some.rows])
     trials, steps = header.mask.shape
-    row = {"rollout": name, "animal": header.animal, "session": header.session, "trials": trials}
-    row |= {"samples": options.samples, "steps": steps, "loop": "closed" if options.closed else "open"}
-    return row | ({"end_to_objective": total / ended, "unit": run.layout.body_units[0]} if ended else {})
+    row = {"animal": header.animal, "session": header.session, "trials": trials, "samples": options.samples}
+    row |= {"steps": steps, "loop": "closed" if options.closed else "open"}
+    rows = [{"rollout": name} | row | _ended(run, distance) for name, distance in zip(names, distances, strict=True)]
+    rows[-1] |= {"effect": effects.bands()} if len(plans) > 1 else {}
+    return rows
 
 
-def _settings(options: SimulateOptions) -> dict[str, str | int | float]:
-    return {
-        "rollout": options.name,
+def _sample(
+    run: OpenRun, source: Source, some: SomeTrials, plan: Plan, sample: int, options: SimulateOptions
+) -> Values:
+    """One sample of some trials under one plan, by group."""
+    scene = plan.scene(source, some, seed=options.seed, sample=sample)
+    noise = path_noise(run.model, some.keys, source.header.mask.shape[1], options.seed, sample)
+    groups = rollout(plan.model, scene, noise, closed=options.closed, noisy=options.noise)
+    values = {group: found.to(torch.float32).cpu().numpy() for group, found in groups.items()}
+    values["rates"] = values["rates"][:, :, : len(source.header.unit_id)]
+    return values
+
+
+def _settings(plan: Plan, options: SimulateOptions) -> dict[str, str | int | float]:
+    settings: dict[str, str | int | float] = {
+        "rollout": plan.name,
         "loop": "closed" if options.closed else "open",
         "noise": options.noise,
-        "objective": options.objective or "prior",
+        "objective": "prior",
     }
+    if options.from_s is not None:
+        settings["from_s"] = options.from_s
+    if plan.name != _BASELINE:
+        settings.update(options.interventions.written())
+    return settings
+
+
+def _ended(run: OpenRun, distances: Sequence[NDArray[np.float64]]) -> dict[str, Any]:
+    """How far from its objective the body ended on average, where it can be said."""
+    every = np.concatenate(distances)
+    return {"end_to_objective": float(every.mean()), "unit": run.layout.body_units[0]} if len(every) else {}
 
 
 def _check_finite(latents: NDArray[np.float32], mask: NDArray[np.bool_], name: str) -> None:
@@ -153,12 +185,18 @@ def _check_finite(latents: NDArray[np.float32], mask: NDArray[np.bool_], name: s
         )
 
 
-def _end_distance(run: OpenRun, values: dict[str, NDArray[np.float32]], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """How far from its objective each body ends, (trial,); empty where the two have no unit in common."""
-    if not (objective_in_body_units(run) and isinstance(run.spec.model.body, PointMass)):
-        return np.zeros(0)
-    last, trials = mask.shape[1] - 1 - np.argmax(mask[:, ::-1], axis=1), np.arange(len(mask))
-    goal = values["objectives"][trials, last]
-    gap = values["body"][trials, last, : goal.shape[1]] - goal
-    distance: NDArray[np.float64] = np.linalg.norm(gap.astype(np.float64), axis=1)
-    return distance
+def _print(rows: list[dict[str, Any]], out: Path, *, as_json: bool) -> None:
+    if as_json:
+        table([row | {"written": [str(out)]} for row in rows], [], as_json=True)
+        return
+    ends = [name for name in ("end_to_objective", "unit") if any(name in row for row in rows)]
+    table(rows, _COLUMNS + ends)
+    changed = [
+        {"rollout": row["rollout"], "unit": row.get("unit")} | in_words(row["effect"])
+        for row in rows
+        if "effect" in row
+    ]
+    if changed:
+        print("\neffect: median [5 %, 95 %] over trials and samples, against baseline under the same noise")
+        table(changed, ["rollout", *(name for name in EFFECTS if name in changed[0]), "unit"])
+    print(f"wrote {out}")

@@ -7,7 +7,8 @@ import torch
 from tiny import MODELS, make_tiny
 
 from ncyber_cli.inference.posterior import causal_moments, posterior_moments
-from ncyber_cli.inference.rollout import rollout, scene_of, set_objective
+from ncyber_cli.inference.recorded_scenes import scene_of
+from ncyber_cli.inference.rollout import rollout, set_objective
 from ncyber_cli.inference.trial_noise import TrialKey, path_noise
 
 
@@ -20,7 +21,7 @@ def test_moments_and_rollouts_stay_on_the_models_device(kind: str) -> None:
     found += causal_moments(model, batch, inference).values()
     assert {values.device.type for moments in found for values in (moments.mean, moments.sd)} == {"meta"}
     scene = scene_of(model, batch, inference, keys, seed=0, sample=0)
-    schedule = scene.objective.new_zeros(3, scene.objective.shape[2])
+    schedule = scene.objective.new_zeros(1, 1, scene.objective.shape[2])
     noise = path_noise(model, keys, batch.mask.shape[1], 0, 0)
     for noisy in (True, False):
         groups = rollout(model, set_objective(scene, schedule), noise, noisy=noisy)

@@ -10,7 +10,8 @@ from tiny import MODELS, Tiny, make_tiny
 from torch import Tensor
 
 from ncyber_cli.inference.elbo import NeuroModel
-from ncyber_cli.inference.rollout import Scene, rollout, scene_of, set_objective
+from ncyber_cli.inference.recorded_scenes import scene_of
+from ncyber_cli.inference.rollout import Scene, rollout, set_objective
 from ncyber_cli.inference.trial_noise import PathNoise, TrialKey, path_noise
 
 EVERY_MODEL = pytest.mark.parametrize("kind", MODELS)
@@ -41,8 +42,8 @@ def pursuing() -> Tiny:
     tiny = make_tiny("reach")
     controller, body = tiny.model.loop.controller, tiny.model.loop.body
     with torch.no_grad():
-        controller.gate.weight.zero_()
-        controller.gate.bias.fill_(10.0)
+        controller.gate.readout.weight.zero_()
+        controller.gate.readout.bias.fill_(10.0)
         controller.bound.log_shared.fill_(8.0)
         controller.stiffness.log_shared.fill_(60.0).log_()
         controller.damping.log_shared.fill_(14.0).log_()
@@ -57,31 +58,31 @@ def hand(groups: dict[str, Tensor]) -> Tensor:
 
 
 def test_the_body_reaches_an_objective_set_by_hand() -> None:
-    model, goal = pursuing().model, torch.tensor([[0.10, -0.05]]).double()
+    model, goal = pursuing().model, torch.tensor([[[0.10, -0.05]]]).double()
     groups = rollout(model, set_objective(quiet_scene(model), goal), noise_of(model))
     assert torch.equal(groups["objectives"], goal.expand(2, STEPS, 2))
-    distance = (hand(groups) - goal).norm(dim=-1)
+    distance = (hand(groups) - goal[0]).norm(dim=-1)
     assert (distance[:, 0] > 0.1).all()
     assert (distance[:, -1] < 1e-3).all()
 
 
-def test_the_body_follows_a_schedule_to_its_last_line() -> None:
+def test_the_body_follows_a_schedule() -> None:
     model = pursuing().model
     first, last = torch.tensor([0.1, 0.0]).double(), torch.tensor([-0.1, 0.05]).double()
-    schedule = torch.stack([first] * 75 + [last])
+    schedule = torch.stack([first] * 75 + [last] * 75)[None]
     reached = hand(rollout(model, set_objective(quiet_scene(model), schedule), noise_of(model)))
     assert ((reached[:, 74] - first).norm(dim=-1) < 0.01).all()
     assert ((reached[:, -1] - last).norm(dim=-1) < 0.01).all()
 
 
 def test_only_a_closed_loop_corrects_a_push() -> None:
-    model, goal = pursuing().model, torch.tensor([[0.10, -0.05]]).double()
+    model, goal = pursuing().model, torch.tensor([[[0.10, -0.05]]]).double()
     scene = set_objective(quiet_scene(model), goal)
     push = torch.zeros_like(scene.force)
     push[:, 20:25, 0] = 3.0
     pushed, noise = replace(scene, force=push), noise_of(model)
     miss = {
-        closed: (hand(rollout(model, pushed, noise, closed=closed))[:, -1] - goal).norm(dim=-1)
+        closed: (hand(rollout(model, pushed, noise, closed=closed))[:, -1] - goal[0]).norm(dim=-1)
         for closed in (True, False)
     }
     assert (miss[True] < 2e-3).all()
@@ -93,8 +94,8 @@ def test_only_a_closed_loop_corrects_a_push() -> None:
 @pytest.mark.parametrize("prior", ["reach", "reach_jump", "reach_static"])
 def test_nan_leaves_the_objective_to_the_prior_which_goes_on_from_what_was_held(prior: str) -> None:
     model = make_tiny(prior).model
-    schedule = torch.full((3, 2), torch.nan).double()
-    schedule[1, 0] = 0.5
+    schedule = torch.full((1, STEPS, 2), torch.nan).double()
+    schedule[:, 1, 0] = 0.5
     free = rollout(model, quiet_scene(model), noise_of(model))["objectives"]
     held = rollout(model, set_objective(quiet_scene(model), schedule), noise_of(model))["objectives"]
     assert torch.equal(held[:, :, 1], free[:, :, 1])
@@ -111,7 +112,7 @@ def test_without_noise_only_the_start_differs_between_samples(kind: str) -> None
     assert not torch.allclose(from_prior[0][:, 0], from_prior[1][:, 0])
     n_objective = scene.objective.shape[2]
     known = replace(scene, latent=torch.ones_like(from_prior[0][:, 0]))
-    known = set_objective(known, scene.objective.new_zeros(1, n_objective))
+    known = set_objective(known, scene.objective.new_zeros(1, 1, n_objective))
     fixed = [rollout(model, known, noise_of(model, 12, sample), noisy=False) for sample in (0, 1)]
     for name, values in fixed[0].items():
         torch.testing.assert_close(values, fixed[1][name], msg=name)

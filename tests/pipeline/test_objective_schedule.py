@@ -12,15 +12,15 @@ from ncyber_cli.pipeline.objective_schedule import read_schedule
 
 
 def test_numbers_are_one_line() -> None:
-    np.testing.assert_array_equal(read_schedule("0.05, -2e-2", 2), [[0.05, -0.02]])
-    np.testing.assert_array_equal(read_schedule("nan,1", 2), [[np.nan, 1]])
+    np.testing.assert_array_equal(read_schedule("0.05, -2e-2", 2).values, [[0.05, -0.02]])
+    np.testing.assert_array_equal(read_schedule("nan,1", 2).values, [[np.nan, 1]])
 
 
 def test_a_csv_file_is_a_line_a_bin_with_or_without_names(tmp_path: Path) -> None:
     path = tmp_path / "goal.csv"
     for head in ("x,y\n", ""):
         path.write_text(head + "0.1,0\nnan,0.2\n\n", encoding="utf-8")
-        np.testing.assert_array_equal(read_schedule(str(path), 2), [[0.1, 0], [np.nan, 0.2]])
+        np.testing.assert_array_equal(read_schedule(str(path), 2).values, [[0.1, 0], [np.nan, 0.2]])
 
 
 @pytest.mark.parametrize("text", ["0.1", "0.1,0.2,0.3", "0.1,far", "inf,0", "gaol.csv"])

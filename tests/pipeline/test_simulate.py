@@ -12,6 +12,7 @@ from finished_run import LORENZ_DATA, REACH_DATA, REACH_MODEL, finished_run, lor
 from ncyber_cli.errors import DataError, UsageError
 from ncyber_cli.outputs.read_results import read_results, texts
 from ncyber_cli.outputs.results_layout import GROUPS
+from ncyber_cli.pipeline.interventions import Interventions
 from ncyber_cli.pipeline.open_run import open_run
 from ncyber_cli.pipeline.scenes import usual_inputs
 from ncyber_cli.pipeline.sessions import sessions_of_run
@@ -82,8 +83,13 @@ def test_from_recordings_rollouts_start_where_test_trials_do(run: Path, files: l
 
 
 def test_an_objective_set_by_hand_is_the_objective(run: Path, tmp_path: Path) -> None:
-    simulate_run(run, [], tmp_path / "s.h5", SimulateOptions(objective="0.05,-0.02", animals=("reach-2",)))
-    [groups] = samples_of(tmp_path / "s.h5").values()
+    simulate_run(
+        run,
+        [],
+        tmp_path / "s.h5",
+        SimulateOptions(interventions=Interventions(objective="0.05,-0.02"), animals=("reach-2",)),
+    )
+    [_, groups] = samples_of(tmp_path / "s.h5").values()
     np.testing.assert_allclose(groups["objectives"], np.broadcast_to([0.05, -0.02], groups["objectives"].shape))
 
 
@@ -122,8 +128,8 @@ def test_a_brain_without_body_simulates_too(
     ("options", "text"),
     [
         (SimulateOptions(animals=("reach-3",)), "unknown animal 'reach-3'; did you mean"),
-        (SimulateOptions(objective="0.1"), "this run's objective has 2 dimensions"),
-        (SimulateOptions(split="test"), "there are no trials to choose from"),
+        (SimulateOptions(interventions=Interventions(objective="0.1")), "this run's objective has 2 dimensions"),
+        (SimulateOptions(split="test"), "there are no recorded trials"),
     ],
 )
 def test_what_does_not_fit_the_run_is_refused(run: Path, tmp_path: Path, options: SimulateOptions, text: str) -> None:
@@ -149,7 +155,9 @@ def test_what_does_not_fit_the_recordings_is_refused(
 
 def test_an_objective_needs_a_model_with_one(brain_only: tuple[Path, list[Path]], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="this run's model has no objective"):
-        simulate_run(brain_only[0], [], tmp_path / "s.h5", SimulateOptions(objective="1,2"))
+        simulate_run(
+            brain_only[0], [], tmp_path / "s.h5", SimulateOptions(interventions=Interventions(objective="1,2"))
+        )
 
 
 def test_a_session_without_test_trials_is_named(tmp_path: Path) -> None:

@@ -32,6 +32,10 @@ class Gate(nn.Module):
         raw = torch.addmm(threshold, latent, (self.readout.weight * self.areas).T)
         return ((1 + 2 * _STRETCH) * torch.sigmoid(raw) - _STRETCH).clamp(0, 1)
 
+    def power(self) -> Float[Tensor, " n_latent"]:
+        """How much each latent opens the gate: its squared weight."""
+        return (self.readout.weight[0] * self.areas).square()
+
     def log_prior(self) -> Float[Tensor, ""]:
         return -0.5 * self.offset.square().sum()
 

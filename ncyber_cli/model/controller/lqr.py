@@ -96,6 +96,9 @@ class Lqr(nn.Module):
         pull = pull - torch.bmm(here.actuator, belief.actuator[:, :, None])
         return saturated(gate, here.bound, pull[:, :, 0]), gate
 
+    def latent_power(self) -> Float[Tensor, " n_latent"]:
+        return self.gate.power()
+
     def log_prior(self) -> Tensor:
         parts = (self.position_weight, self.velocity_weight, self.bound, self.gate)
         return torch.stack([part.log_prior() for part in parts]).sum()

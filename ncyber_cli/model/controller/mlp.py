@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ncyber_cli.model.controller.protocol import Belief
@@ -17,7 +17,7 @@ class MLPController(nn.Module):
 
     def __init__(self, n_latent: int, n_objective: int, n_control: int, hidden: int, bound: float) -> None:
         super().__init__()
-        self.n_control = n_control
+        self.n_latent, self.n_control = n_latent, n_control
         self.register_buffer("control_scale", torch.tensor(bound))
         self.net = nn.Sequential(nn.Linear(n_latent + n_objective, hidden), nn.Tanh(), nn.Linear(hidden, n_control))
 
@@ -27,6 +27,10 @@ class MLPController(nn.Module):
     def command(self, here: None, latent: Tensor, objective: Tensor, belief: Belief) -> tuple[Tensor, Tensor]:
         control = self.control_scale * self.net(torch.cat([latent, objective], -1))
         return control, torch.ones_like(control[:, :1])
+
+    def latent_power(self) -> Float[Tensor, " n_latent"]:
+        weight = self.net.get_parameter("0.weight")
+        return weight[:, : self.n_latent].square().sum(0)
 
     def log_prior(self) -> Tensor:
         return self.control_scale.new_zeros(())

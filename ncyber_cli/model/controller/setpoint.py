@@ -78,6 +78,9 @@ class Setpoint(nn.Module):
             pull = pull @ here.project.T
         return saturated(gate, here.bound, pull), gate
 
+    def latent_power(self) -> Float[Tensor, " n_latent"]:
+        return self.gate.power()
+
     def log_prior(self) -> Tensor:
         pooled = self.stiffness.log_prior() + self.damping.log_prior() + self.bound.log_prior()
         return pooled + self.gate.log_prior()

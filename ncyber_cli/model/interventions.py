@@ -1,0 +1,98 @@
+"""What can be done to a fitted animal: each function takes its loop and gives a changed copy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from ncyber_cli.model.body import PointMass, muscle_lag
+from ncyber_cli.model.closed_loop import ClosedLoop
+from ncyber_cli.model.controller.weakened import WeakenedController, kept_share
+
+Edge = tuple[str, str]
+
+
+def latents_of(loop: ClosedLoop, areas: Sequence[str]) -> Bool[Tensor, " n_latent"]:
+    """Which latents belong to these areas."""
+    brain = loop.brain.areas
+    chosen = torch.tensor([name in areas for name in brain.names])
+    return chosen[brain.latent_area()].to(loop.initial_mean.device)
+
+
+def silence_areas(loop: ClosedLoop, areas: Sequence[str], units: Bool[Tensor, "session unit"]) -> ClosedLoop:
+    """Their units emit nothing, and the command loses the share that they carry.
+
+    That the areas neither send nor receive is the business of the rollout, which holds their latents at zero
+    (`Scene.silent`): messages and the gate are linear in the latents of the area that sends.
+    """
+    changed = deepcopy(loop)
+    changed.emission.silence(units)
+    if changed.controller is not None:
+        kept = kept_share(changed.controller, latents_of(loop, areas))
+        changed.controller = WeakenedController(changed.controller, kept)
+    return changed
+
+
+def cut_edges(loop: ClosedLoop, edges: Sequence[Edge]) -> ClosedLoop:
+    """Nothing passes along these directed edges (from, to). Raises ValueError for an edge that the brain lacks."""
+    changed = deepcopy(loop)
+    brain, width = changed.brain, changed.brain.message_width
+    for edge in edges:
+        first = width * brain.edges.index(edge)
+        brain.edge_mask[first : first + width] = 0
+    return changed
+
+
+def load_body(loop: ClosedLoop, load: Float[Tensor, " n_animal"]) -> ClosedLoop:
+    """Each animal's mass is `load` times what it was, and its brain does not know. Only a point mass has a mass."""
+    changed = deepcopy(loop)
+    assert isinstance(changed.body, PointMass)
+    changed.body.load = load.to(loop.initial_mean)
+    return changed
+
+
+def set_lag(loop: ClosedLoop, lag_s: float) -> ClosedLoop:
+    """Every animal's muscle lags by `lag_s` seconds; 0 takes the lag away."""
+    changed = deepcopy(loop)
+    assert changed.body is not None
+    changed.body.lag = muscle_lag(lag_s, len(loop.brain.embedding.z))
+    if changed.body.lag is not None:
+        changed.body.lag.to(loop.initial_mean)
+    return changed
+
+
+def scale_lag(loop: ClosedLoop, factor: float) -> ClosedLoop:
+    """Every animal's muscle lags `factor` times as long; the muscle has a lag."""
+    changed = deepcopy(loop)
+    assert changed.body is not None
+    assert changed.body.lag is not None
+    changed.body.lag.scale(factor)
+    return changed
+
+
+def scale_noise(loop: ClosedLoop, factor: float) -> ClosedLoop:
+    """The body's noise is `factor` times as large."""
+    changed = deepcopy(loop)
+    assert changed.body is not None
+    changed.body.residual.scale *= factor
+    return changed
+
+
+def set_delay(loop: ClosedLoop, delay_s: float) -> ClosedLoop:
+    """Every animal senses its body `delay_s` seconds late, and its brain knows."""
+    changed = deepcopy(loop)
+    assert changed.environment is not None
+    changed.environment.hold_delay(delay_s)
+    return changed
+
+
+def with_embedding_of(loop: ClosedLoop, animal: int) -> ClosedLoop:
+    """Every animal's brain has the embedding of one of them; readout, controller and body stay its own."""
+    changed = deepcopy(loop)
+    z = changed.brain.embedding.z
+    z.data = z.data[animal].expand_as(z).clone()
+    return changed
