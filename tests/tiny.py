@@ -15,6 +15,7 @@ from ncyber_cli.data.recording import TEST, TRAIN, VALIDATION, Session
 from ncyber_cli.inference.assemble import assemble
 from ncyber_cli.inference.elbo import ElboTerms, NeuroModel, Noise, Posterior, elbo_terms, sample_posterior
 from ncyber_cli.inference.encoder import View
+from ncyber_cli.model.prototypes import PrototypeLaw
 from ncyber_cli.spec import Spec
 from ncyber_cli.training.measure import measure
 
@@ -29,6 +30,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "several_areas": {"brain": {"kind": "residual_mlp", "latents": {"M1": 3, "PMd": 2}, "hidden": 8}},
     "reach": {**_GOAL, "objective": {"prior": "slow"}},
     "reach_jump": {**_GOAL, "objective": {"prior": "jump"}},
+    "reach_switching": {**_GOAL, "objective": {"prior": "switching", "prototypes": [2, 3]}},
     "reach_static": {**_GOAL, "objective": {"prior": "static"}, "emission": {"kind": "negative_binomial"}},
     "mlp_controller": {**_GOAL, "controller": {"kind": "mlp", "hidden": 4}},
     "linear_body": {
@@ -171,7 +173,18 @@ def make_tiny(kind: str = "reach", *, dtype: str = "float64", inference: dict[st
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
+    _place_prototypes(model)
     return Tiny(spec, cohort, model, cohort.batch(cohort.picks()))
+
+
+def _place_prototypes(model: NeuroModel) -> None:
+    """Prior `switching` in its final form."""
+    objective = model.loop.objective
+    if objective is not None and objective.prototypes is not None:
+        step_variance = (objective.transition().variance / objective.sd.square()).detach()
+        position = step_variance.new_tensor([[1.0, 0.0], [-0.5, 0.8], [0.0, -1.0]])
+        leave = step_variance.new_tensor(0.05)
+        objective.prototypes.place(PrototypeLaw(position, 5 * step_variance.sqrt(), step_variance, leave))
 
 
 def without_body(session: Session) -> Session:

@@ -39,11 +39,11 @@ def smoothed(
     return (filtered.log_state + _backward(filtered, log_steps)).softmax(-1)
 
 
-def expected_stays(filtered: Filtered, log_steps: Float[Tensor, "steps trial state state"]) -> Float[Tensor, ""]:
-    """How many steps of all trials kept their state, given all bins."""
+def stays(filtered: Filtered, log_steps: Float[Tensor, "steps trial state state"]) -> Float[Tensor, "steps trial"]:
+    """p(z_t = z_{t-1} | all bins)."""
     ahead = _backward(filtered, log_steps)
     joint = filtered.log_state[:-1, :, :, None] + log_steps + ahead[1:, :, None, :]
-    return joint.flatten(2).softmax(-1).view_as(joint).diagonal(dim1=-2, dim2=-1).sum()
+    return joint.flatten(2).softmax(-1).view_as(joint).diagonal(dim1=-2, dim2=-1).sum(-1)
 
 
 def _backward(filtered: Filtered, log_steps: Tensor) -> Float[Tensor, "time trial state"]:

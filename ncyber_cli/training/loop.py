@@ -21,6 +21,7 @@ from ncyber_cli.spec import Spec
 from ncyber_cli.training.blinding import draw_blinding
 from ncyber_cli.training.diagnose import numerical_error
 from ncyber_cli.training.evaluate import Evaluation, choosing_trials, evaluate
+from ncyber_cli.training.place_prototypes import PrototypeChoice, place_prototypes
 from ncyber_cli.training.schedule import anneal, kl_weight, make_optimizer, set_learning_rate, settled
 from ncyber_cli.training.step import StepResult, train_step
 
@@ -61,6 +62,7 @@ class Start:
         self.elbos: list[Tensor] = []  # of the present epoch's steps, NaN where refused
         self.best_elbo = float("-inf")
         self.best: dict[str, Tensor] = _copy(model)
+        self.prototypes: PrototypeChoice | None = None
         self._unread: list[tuple[Picks, Tensor]] = []
 
     @property
@@ -84,6 +86,7 @@ class Start:
             "elbos": torch.stack(self.elbos).cpu() if self.elbos else None,
             "best": self.best,
             "best_elbo": self.best_elbo,
+            "prototypes": None if self.prototypes is None else self.prototypes.as_dict(),
             **{name: getattr(self, name) for name in _COUNTERS},
         }
 
@@ -96,6 +99,7 @@ class Start:
         self.elbos = [] if state["elbos"] is None else list(state["elbos"].to(self.device).unbind(0))
         self.best = {name: value.to(self.device) for name, value in state["best"].items()}
         self.best_elbo = state["best_elbo"]
+        self.prototypes = None if state["prototypes"] is None else PrototypeChoice(**state["prototypes"])
         for name in _COUNTERS:
             setattr(self, name, state[name])
 
@@ -153,6 +157,7 @@ class Start:
         self.epoch, self.step, self.elbos = self.epoch + 1, 0, []
         self.order_at_epoch = self.order.get_state()
         anneal(self.model, self.progress)
+        self._place_prototypes()
         evaluation = evaluate(self.model, self.cohort, self.choosing, self.spec.inference)
         return EpochResult(
             epoch=self.epoch,
@@ -164,6 +169,14 @@ class Start:
             seconds=seconds,
             is_best=self._choose(evaluation.elbo_nats),
         )
+
+    def _place_prototypes(self) -> None:
+        """Prior `switching`, once: the objective has been found without prototypes, and now gets them."""
+        objective, chosen = self.model.loop.objective, self.spec.model.objective
+        if objective is None or chosen is None or not objective.awaits_prototypes(self.progress):
+            return
+        numbers, inference = chosen.prototype_numbers, self.spec.inference
+        self.prototypes = place_prototypes(self.model, self.cohort, self.training, self.choosing, inference, numbers)
 
     def _choose(self, elbo: float) -> bool:
         """Keep the model if it is the best so far. Before ELBOs can be compared the latest stands in."""

@@ -22,6 +22,7 @@ from ncyber_cli.training.checkpoint import BEST, LAST, save
 from ncyber_cli.training.evaluate import choosing_trials
 from ncyber_cli.training.interrupts import Interrupts
 from ncyber_cli.training.loop import EpochResult, Start
+from ncyber_cli.training.place_prototypes import PrototypeChoice
 from ncyber_cli.training.signs import Signs, signs_of
 from ncyber_cli.training.warm_start import warm_start
 
@@ -39,6 +40,7 @@ class StartResult:
     epochs: int
     refused_steps: int
     signs: Signs
+    prototypes: PrototypeChoice | None = None  # prior `switching`
 
     @property
     def rank(self) -> tuple[bool, float]:
@@ -105,7 +107,8 @@ class _Starts:
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`."""
         for plain in state["finished"]:
-            self.finished.append(StartResult(**{**plain, "signs": Signs(**plain["signs"])}))
+            chosen = None if plain["prototypes"] is None else PrototypeChoice(**plain["prototypes"])
+            self.finished.append(StartResult(**{**plain, "signs": Signs(**plain["signs"]), "prototypes": chosen}))
         self.kept = dict(state["kept"])
         if state["current"] is not None:
             self.current = self._begin(warm=False)
@@ -159,7 +162,10 @@ class _Starts:
             epochs=start.epoch,
             refused_steps=start.refused,
             signs=signs,
+            prototypes=start.prototypes,
         )
+        if start.prototypes is not None:
+            self.report({"message": f"{self._name()}: {start.prototypes.words()}"})
         for warning in signs.warnings():
             self.report({"message": f"warning: {self._name()}: {warning}"})
         if not self.finished or result.rank > max(other.rank for other in self.finished):

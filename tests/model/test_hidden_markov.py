@@ -7,7 +7,7 @@ from itertools import pairwise, product
 import pytest
 import torch
 
-from ncyber_cli.model.hidden_markov import expected_stays, forward, smoothed
+from ncyber_cli.model.hidden_markov import forward, smoothed, stays
 
 SIZES = pytest.mark.parametrize(("n_time", "n_state"), [(1, 2), (2, 3), (5, 3), (6, 2)])
 
@@ -55,8 +55,8 @@ def test_expected_stays_are_counted_over_all_paths(n_time: int, n_state: int) ->
     first, steps = chain(n_time, n_state)
     weights = weights_of_paths(first, steps)
     share = torch.stack(list(weights.values())).softmax(0).sum(1)
-    stays = torch.tensor([sum(a == b for a, b in pairwise(p)) for p in weights], dtype=torch.float64)
-    torch.testing.assert_close(expected_stays(forward(first, steps), steps), (share * stays).sum())
+    counts = torch.tensor([sum(a == b for a, b in pairwise(p)) for p in weights], dtype=torch.float64)
+    torch.testing.assert_close(stays(forward(first, steps), steps).sum(), (share * counts).sum())
 
 
 def test_gradients_are_finite_differences() -> None:
