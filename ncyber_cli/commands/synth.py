@@ -26,12 +26,12 @@ class World(StrEnum):
 
 # Options that a world lacks.
 _FOREIGN = {
-    World.lorenz: {"goals", "jumps", "pulses", "prototypes"},
+    World.lorenz: {"goals", "jumps", "pulses", "prototypes", "mass_scale"},
     World.reach: {"prototypes"},
-    World.lqr: {"prototypes"},
-    World.switching: {"goals", "jumps"},
-    World.limit_cycle: {"goals", "jumps", "prototypes"},
-    World.random_walk: {"goals", "jumps", "prototypes"},
+    World.lqr: {"prototypes", "mass_scale"},
+    World.switching: {"goals", "jumps", "mass_scale"},
+    World.limit_cycle: {"goals", "jumps", "prototypes", "mass_scale"},
+    World.random_walk: {"goals", "jumps", "prototypes", "mass_scale"},
 }
 
 
@@ -67,6 +67,12 @@ def synth(
     prototypes: Annotated[
         int | None, typer.Option(min=2, max=12, help="switching: goals that are chosen from; default 4.")
     ] = None,
+    mass_scale: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1, max=10, help="reach: the hand's mass over the one that the animal is used to; default 1."
+        ),
+    ] = None,
     units: Annotated[
         int | None, typer.Option(min=20, max=1000, help="Neurons; default 43 to 68 by animal, lorenz 64.")
     ] = None,
@@ -77,7 +83,7 @@ def synth(
     from ncyber_cli.reporting import table
     from ncyber_cli.worlds.to_nwb import save_animal
 
-    asked = {"goals": goals, "jumps": jumps, "pulses": pulses, "prototypes": prototypes}
+    asked = {"goals": goals, "jumps": jumps, "pulses": pulses, "prototypes": prototypes, "mass_scale": mass_scale}
     simulate = _world(world, trials=trials, units=units, **asked)
     targets = [out / f"{world}-{animal + 1}.nwb" for animal in range(animals)]
     if not overwrite:
@@ -100,7 +106,7 @@ def _world(world: World, **options: Any) -> Callable[..., SimulatedAnimal]:
     chosen = {name: value for name, value in options.items() if value is not None}
     if foreign := sorted(set(chosen) & _FOREIGN.get(world, set())):
         raise UsageError(
-            f"the world {world} has no {' and no '.join('--' + name for name in foreign)}",
+            f"the world {world} has no {' and no '.join('--' + name.replace('_', '-') for name in foreign)}",
             where=f"ncyber synth {world}",
             remedy=f"leave it out, or write ncyber synth {'switching' if 'prototypes' in foreign else 'reach'}",
         )

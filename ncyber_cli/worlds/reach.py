@@ -28,6 +28,7 @@ def simulate(
     pulse_probability: float = 0.3,
     trial_s: float = TRIAL_S,
     gain_scale: float = 1.0,
+    mass_scale: float = 1.0,
     nuisance_sd: float = 0.05,
     gain_sd: float = 0.03,
 ) -> SimulatedAnimal:
@@ -36,8 +37,12 @@ def simulate(
     Behaviour and force are states at 5, 15, 25 ... ms from the trial's start. Truth is on 20 ms bins, taken
     at the bin's centre: `objective` (m), `control` and `actuator` (m/s^2), `latent`; `rate` is the
     expected count of the whole bin. Cue, go and jump fall on bin edges (display frames).
+
+    With `mass_scale` the same trials are done with another mass, and the animal does not know: its commands, as
+    accelerations of the mass that it is used to, accomplish less of a heavier one.
     """
     subject = draw_animal(animal, seed, units=units, gain_scale=gain_scale, nuisance_sd=nuisance_sd, gain_sd=gain_sd)
+    subject = replace(subject, body=replace(subject.body, load=mass_scale))
     rng = np.random.default_rng([seed, animal, 3])
     schedule = draw_schedule(trials, rng, goals, jump_probability, pulse_probability)
     return reaching_session(subject, schedule, rng, seed, trial_s)
@@ -83,7 +88,7 @@ def record(subject: ReachAnimal, loop: Loop, rng: np.random.Generator, seed: int
             "rate": Signal(rate, 1 / BIN_S, "counts", "expected spikes per bin of each unit", BIN_S / 2, RATE_BITS),
         },
         constants={
-            "mass_kg": body.mass_kg,
+            "mass_kg": body.mass_kg * body.load,
             "muscle_lag_s": body.muscle_lag_s,
             "delay_s": body.delay_s,
             "bound_m_s2": body.bound_m_s2,

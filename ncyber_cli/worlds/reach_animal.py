@@ -38,6 +38,7 @@ class Body:
     process_noise_m_s2: float  # sd of the noise that is always there
     noise_time_s: float
     restraint: NDArray[np.float64] = field(default_factory=lambda: np.zeros((2, 2)))  # of what the muscle already does
+    load: float = 1.0  # what is moved over `mass_kg`, the mass that the animal goes by
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ def pursue(
         push += force[step] / body.mass_kg
         for place, speed, acceleration in (
             (planned_position, planned_velocity, actuator[step]),
-            (position, velocity, actuator[step] + push),
+            (position, velocity, (actuator[step] + push) / body.load),
         ):
             place[step + 1], speed[step + 1] = moved(place[step], speed[step], acceleration)
 

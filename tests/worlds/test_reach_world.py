@@ -180,3 +180,17 @@ def test_probabilities_of_zero_and_one() -> None:
     busy = reach.simulate(trials=10, seed=1, jump_probability=1.0, pulse_probability=1.0)
     assert np.all(np.isfinite(busy.trial_columns["jump_time"]))
     assert np.all(np.abs(busy.inputs["external_force"].values).max(axis=(1, 2)) > 0.5)
+
+
+def test_a_heavier_hand_does_the_same_trials_more_slowly_and_still_lands() -> None:
+    usual, heavy = (
+        reach.simulate(trials=20, seed=8, jump_probability=0, pulse_probability=0, mass_scale=scale)
+        for scale in (1.0, 2.0)
+    )
+    assert heavy.constants["mass_kg"] == 2 * usual.constants["mass_kg"]
+    for name, values in usual.trial_columns.items():
+        np.testing.assert_array_equal(values, heavy.trial_columns[name], err_msg=name)
+    fast, slow = (np.linalg.norm(each.behavior["hand_vel"].values, axis=2).max(1) for each in (usual, heavy))
+    assert (slow < fast).mean() > 0.9
+    target = np.stack([usual.trial_columns["target_x"], usual.trial_columns["target_y"]], axis=1)
+    assert np.median(np.linalg.norm(heavy.behavior["hand_pos"].values[:, -1] - target, axis=1)) < 0.02
