@@ -64,6 +64,7 @@ class NwbContents:
     unit_columns: NwbTable  # (unit,)
     observed_s: NDArray[np.float64]  # (interval, 2): when the units were recorded
     trials: NwbTable
+    subject: str = "simulated animal"
     behavior: Mapping[str, NwbSeries] = field(default_factory=dict)
     analysis: Mapping[str, NwbSeries] = field(default_factory=dict)
     analysis_tables: Mapping[str, NwbTable] = field(default_factory=dict)
@@ -83,7 +84,7 @@ def write_nwb(contents: NwbContents, target: Path, *, overwrite: bool = False) -
         session_id=contents.identifier,
         session_start_time=START,
         file_create_date=[START],
-        subject=Subject(subject_id=contents.animal, sex="U", description="simulated animal"),
+        subject=Subject(subject_id=contents.animal, sex="U", description=contents.subject),
     )
     _add_units(nwb, contents)
     _add_trials(nwb, contents.trials)
