@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 
 from ncyber_cli.inference.elbo import NeuroModel
-from ncyber_cli.inference.encoder import CausalHead, Encoder
+from ncyber_cli.inference.encoder import Encoder
+from ncyber_cli.inference.mixture import MixtureHead
+from ncyber_cli.inference.prototype_head import PrototypeHead
+from ncyber_cli.inference.readers import CausalReader, Readers, SmoothedReader
 from ncyber_cli.model.build import build_model
 from ncyber_cli.model.layout import Layout
 from ncyber_cli.spec import Spec
@@ -31,10 +34,20 @@ def assemble(spec: Spec, layout: Layout, generator: torch.Generator) -> NeuroMod
             bin_s=layout.bin_s,
             bidirectional=spec.inference.encoder == "bidirectional",
         )
-        sizes = {"latents": n_latent, "objectives": n_objective, "controls": n_control, "actuator": n_control}
-        causal = CausalHead(spec.inference.hidden, sizes)
+        causal_latent = MixtureHead(spec.inference.hidden, spec.inference.hidden, n_latent, components=1)
+        prototypes = None if loop.objective is None else loop.objective.prototypes
+        causal_prototypes = None if prototypes is None else PrototypeHead(spec.inference.hidden, prototypes.most)
+        readers = _readers(encoder, n_objective, n_control) if n_objective else None
     with torch.no_grad():
         encoder.body_mean.copy_(torch.tensor(layout.body_mean))
         encoder.body_sd.copy_(torch.tensor(layout.body_sd))
         encoder.body_step_sd.copy_(torch.tensor(layout.body_step_sd))
-    return NeuroModel(loop, encoder, causal).to(torch.float64 if spec.training.dtype == "float64" else torch.float32)
+    dtype = torch.float64 if spec.training.dtype == "float64" else torch.float32
+    return NeuroModel(loop, encoder, causal_latent, causal_prototypes, readers).to(dtype)
+
+
+def _readers(encoder: Encoder, n_objective: int, n_control: int) -> Readers:
+    n_session, n_unit, hidden = encoder.read_in.weight.shape
+    sizes = {"objectives": n_objective, "controls": n_control, "actuator": n_control}
+    causal = CausalReader(n_session, n_unit, encoder.read_in.rest.in_features, hidden, sizes)
+    return Readers(causal, SmoothedReader(encoder.head.in_features, hidden, n_objective))

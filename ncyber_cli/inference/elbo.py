@@ -13,20 +13,34 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ncyber_cli.data.batches import Batch
-from ncyber_cli.inference.bin_centres import at_bin_centres
-from ncyber_cli.inference.encoder import CausalHead, Encoder, Messages, View
+from ncyber_cli.inference.encoder import Encoder, Messages, View
 from ncyber_cli.inference.filter import correction_kl, diagonal_correction
-from ncyber_cli.inference.objective_posterior import objective_posterior
+from ncyber_cli.inference.mixture import MixtureHead
+from ncyber_cli.inference.objective_posterior import objective_posterior, prototype_probability
+from ncyber_cli.inference.prototype_head import PrototypeHead
+from ncyber_cli.inference.readers import Readers, reading_of
 from ncyber_cli.model.body import recorded_residuals
 from ncyber_cli.model.closed_loop import ClosedLoop, Given, Trajectory
 
 
 class NeuroModel(nn.Module):
-    """Generative model, encoder and causal head: everything a checkpoint holds."""
+    """Everything a checkpoint holds: generative model, encoder, and what reads it.
 
-    def __init__(self, loop: ClosedLoop, encoder: Encoder, causal: CausalHead) -> None:
+    `causal_latent` is q_c(x_t | data <= t), trained by log-likelihood on samples of the smoothing posterior and not by
+    the prior's KL: a change of belief is not a change of state. `readers` (with an objective) learn after the fit.
+    """
+
+    def __init__(
+        self,
+        loop: ClosedLoop,
+        encoder: Encoder,
+        causal_latent: MixtureHead,
+        causal_prototypes: PrototypeHead | None = None,
+        readers: Readers | None = None,
+    ) -> None:
         super().__init__()
-        self.loop, self.encoder, self.causal = loop, encoder, causal
+        self.loop, self.encoder, self.readers = loop, encoder, readers
+        self.causal_latent, self.causal_prototypes = causal_latent, causal_prototypes
 
 
 @dataclass(frozen=True)
@@ -89,10 +103,12 @@ def sample_posterior(
     *,
     own_body: Bool[Tensor, "trial time"] | None = None,
     messages: Messages | None = None,
+    read: bool = False,
 ) -> Posterior:
     """Run the filter posterior. In `own_body` bins the model's own body replaces the recorded one as feedback.
 
-    `messages` are those of the view where they are known: many samples need the encoder once.
+    `messages` are those of the view where they are known: many samples need the encoder once. With `read` the
+    objective is as uncertain as the run's reader has learned, for whoever is shown it; the ELBO knows nothing of it.
     """
     loop = model.loop
     messages = model.encoder(view) if messages is None else messages
@@ -103,6 +119,8 @@ def sample_posterior(
     if loop.objective is not None:
         found = objective_posterior(loop.objective, messages, noise.objective, seen)
         objective, kl_objective = found.path, found.kl
+        if read and model.readers is not None and model.readers.ready:
+            objective = reading_of(model.readers, loop.objective, messages, seen).of(objective)
     actuator, kl_actuator = _first_actuator(loop, messages, noise.actuator)
     trajectory = loop.unroll(given_of(model, batch, noise, objective, actuator, own_body), correction)
     kl_latent = correction_kl(trajectory.prior_latent, correction, variance, constant)
@@ -169,7 +187,11 @@ def elbo_terms(
     if loop.body is not None:
         residual, recorded = body_residuals(loop, batch, trajectory)
         body = loop.body.residual.log_density(residual, batch.animal, recorded).sum(1)
-    causal = model.causal.log_likelihood(posterior.messages.causal_state, causal_targets(model, posterior, batch))
+    state = posterior.messages.causal_state
+    causal = model.causal_latent(state).log_density(trajectory.latent.detach())
+    probability = prototype_probability(loop.objective, posterior.objective, batch.mask, batch.mask)
+    if model.causal_prototypes is not None and probability is not None:
+        causal = causal + model.causal_prototypes.log_likelihood(state, probability)
     return ElboTerms(neural, body, kl_latent, kl_objective, (causal * in_trial).sum(0))
 
 
@@ -181,17 +203,3 @@ def body_residuals(loop: ClosedLoop, batch: Batch, trajectory: Trajectory) -> tu
     recorded = recorded_residuals(batch.body_recorded, residual.shape[2])
     later = torch.arange(recorded.shape[1], device=recorded.device) > 0
     return residual, recorded & later[None, :, None]
-
-
-def causal_targets(model: NeuroModel, posterior: Posterior, batch: Batch) -> dict[str, Tensor]:
-    """What the causal head predicts at the centre of each bin, time first, in normalised units."""
-    loop, trajectory = model.loop, posterior.trajectory
-    targets = {"latents": trajectory.latent}
-    if loop.objective is not None and loop.controller is not None:
-        assert posterior.objective is not None
-        assert trajectory.control is not None
-        assert trajectory.actuator is not None
-        targets["objectives"] = loop.objective.normalise(at_bin_centres(posterior.objective, batch.mask))
-        targets["controls"] = at_bin_centres(trajectory.control, batch.mask) / loop.controller.control_scale
-        targets["actuator"] = trajectory.actuator / loop.controller.control_scale
-    return targets

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from ncyber_cli.inference.bin_centres import at_bin_centres
 from ncyber_cli.inference.encoder import Messages
 from ncyber_cli.inference.filter import correction_kl, diagonal_correction
 from ncyber_cli.model.gauss_markov import Correction, correct
@@ -57,11 +58,48 @@ def objective_posterior(
     seen: Bool[Tensor, "time trial"],
 ) -> ObjectivePosterior:
     """Sample the posterior of the objective; bins that are not `seen` keep the prior's drift. `noise` is standard."""
+    return _POSTERIORS[objective.prior](objective, _chain(objective, messages, noise, seen))
+
+
+def objective_chain(
+    objective: Objective, messages: Messages, seen: Bool[Tensor, "time trial"]
+) -> tuple[Float[Tensor, "time trial n_objective"], Float[Tensor, "time trial n_objective"]]:
+    """Mean and sd of every bin of the posterior, a Gauss-Markov chain whatever the prior is."""
+    chain = _chain(objective, messages, torch.zeros_like(messages.objective), seen)
+    mean, _ = sample_objective(objective, chain.correction)
+    gain, decay = chain.correction.gain, objective.transition().decay
+    own = chain.variance * (1 - gain)
+    if _POSTERIORS[objective.prior] is not _drifting:
+        own = own + chain.redraw_variance
+    variance = [own[0]]
+    for kept, added in zip(((1 - gain[1:]) * decay).square().unbind(0), own[1:].unbind(0), strict=True):
+        variance.append(torch.addcmul(added, kept, variance[-1]))
+    return mean, torch.stack(variance).sqrt()
+
+
+def _chain(objective: Objective, messages: Messages, noise: Tensor, seen: Tensor) -> _Chain:
     variance = chain_variance(objective.transition(), seen.shape[0])
     target = objective.mean + objective.sd * messages.objective
     correction, constant = diagonal_correction(target, messages.objective_log_ratio, variance, noise, seen)
     redraw = (correction.gain * objective.sd * messages.objective_log_redraw.exp()).square()
-    return _POSTERIORS[objective.prior](objective, _Chain(correction, constant, variance, redraw, noise))
+    return _Chain(correction, constant, variance, redraw, noise)
+
+
+@torch.no_grad()
+def prototype_probability(
+    objective: Objective | None,
+    path: Float[Tensor, "time trial n_objective"] | None,
+    told: Bool[Tensor, "trial time"],
+    mask: Bool[Tensor, "trial time"],
+) -> Float[Tensor, "time trial state"] | None:
+    """p(z_t | a sampled path) at the centre of each bin, z summed out exactly; None without placed prototypes.
+
+    Bins that are not `told` say nothing of z, so that in a forecast the prior's transitions take over.
+    """
+    law = None if objective is None else objective.prototype_law()
+    if objective is None or law is None or path is None:
+        return None
+    return at_bin_centres(law.smoothed(objective.normalise(path), told & mask), mask)
 
 
 def _drifting(objective: Objective, chain: _Chain) -> ObjectivePosterior:

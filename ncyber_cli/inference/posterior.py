@@ -19,10 +19,12 @@ from ncyber_cli.data.batches import Batch
 from ncyber_cli.inference.bin_centres import at_bin_centres
 from ncyber_cli.inference.elbo import NeuroModel, Posterior, sample_posterior
 from ncyber_cli.inference.encoder import View
+from ncyber_cli.inference.objective_posterior import prototype_probability
 from ncyber_cli.inference.trial_noise import TrialKey, trial_noise
 from ncyber_cli.model.emission import Emission, Gaussian
 from ncyber_cli.spec import Inference
 
+PROTOTYPES = "prototypes"  # key of the prototypes' probabilities, (trial, time, state), beside the groups of a file
 Sources = Literal["both", "neural", "behavior"]
 _NODES = 16  # of Gauss-Hermite; exact to 1e-8 for log-linear rates whose log has an sd up to 2
 
@@ -91,7 +93,7 @@ def posterior_samples(
     for sample in range(samples):
         with torch.no_grad():
             noise = trial_noise(model, keys, n_time, seed, sample)
-            drawn = sample_posterior(model, shown, view, noise, own_body=own_body, messages=messages)
+            drawn = sample_posterior(model, shown, view, noise, own_body=own_body, messages=messages, read=True)
             groups = sample_groups(model, shown, drawn, seen)
         yield groups
 
@@ -100,24 +102,28 @@ def posterior_samples(
 def causal_moments(
     model: NeuroModel, batch: Batch, inference: Inference, *, sources: Sources = "both"
 ) -> dict[str, Moments]:
-    """Filtering moments from the causal head: nothing recorded after a bin enters it.
+    """Filtering moments from the causal head and reader: nothing recorded after a bin enters them.
 
     The body is the recorded one, NaN where it is not recorded.
     """
     shown = restrict(batch, sources)
-    state = model.encoder(view_of(model, shown, inference, sources)).causal_state
-    heads = model.causal(state).items()
-    found = {name: Moments(mean.transpose(0, 1), log_sd.exp().transpose(0, 1)) for name, (mean, log_sd) in heads}
-    loop = model.loop
-    moments = {"latents": found["latents"]}
-    if loop.objective is not None and loop.controller is not None:
-        objectives, scale = found["objectives"], loop.controller.control_scale
-        moments["objectives"] = Moments(
-            loop.objective.mean + loop.objective.sd * objectives.mean, loop.objective.sd * objectives.sd
-        )
-        for name in ("controls", "actuator"):
-            moments[name] = Moments(scale * found[name].mean, scale * found[name].sd)
-    moments["rates"] = rate_moments(loop.emission, found["latents"], batch.session)
+    view = view_of(model, shown, inference, sources)
+    state, loop = model.encoder(view).causal_state, model.loop
+    latents = Moments(*(values.transpose(0, 1) for values in model.causal_latent(state).moments()))
+    moments = {"latents": latents}
+    if loop.objective is not None and loop.controller is not None and model.readers is not None:
+        centre, unit = loop.objective.mean, loop.objective.sd
+        for name, found in model.readers.causal(view).items():
+            mean, sd = (values.transpose(0, 1) for values in found.moments())
+            if name == "objectives":
+                moments[name] = Moments(centre + unit * mean, model.readers.causal_width * unit * sd)
+            else:
+                moments[name] = Moments(loop.controller.control_scale * mean, loop.controller.control_scale * sd)
+    law = None if loop.objective is None else loop.objective.prototype_law()
+    if law is not None and model.causal_prototypes is not None:
+        probability = model.causal_prototypes(state, len(law.position)).exp().transpose(0, 1)
+        moments[PROTOTYPES] = Moments(probability, torch.full_like(probability, torch.nan))
+    moments["rates"] = rate_moments(loop.emission, latents, batch.session)
     if loop.body is not None:
         missing = torch.where(shown.body_recorded, 0.0, torch.nan).to(shown.body.dtype)
         moments["body"] = Moments(shown.body + missing, missing)
@@ -152,7 +158,10 @@ def view_of(
 def sample_groups(
     model: NeuroModel, batch: Batch, posterior: Posterior, seen: Bool[Tensor, " time"] | None = None
 ) -> dict[str, Float[Tensor, "trial time feature"]]:
-    """One posterior sample as the groups of a results file, at bin centres; `seen` False are forecast bins."""
+    """One posterior sample as the groups of a results file, at bin centres; `seen` False are forecast bins.
+
+    Prior `switching` has PROTOTYPES besides: their probabilities given the sample's objective.
+    """
     trajectory = posterior.trajectory
     acting = {"controls": trajectory.control, "objectives": posterior.objective}
     groups = {
@@ -161,6 +170,8 @@ def sample_groups(
         **{name: None if steps is None else at_bin_centres(steps, batch.mask) for name, steps in acting.items()},
         "body": trajectory.body,
     }
+    told = batch.mask if seen is None else batch.mask & seen
+    groups[PROTOTYPES] = prototype_probability(model.loop.objective, posterior.objective, told, batch.mask)
     found = {name: values.transpose(0, 1) for name, values in groups.items() if values is not None}
     emission = model.loop.emission
     predictor = emission.predictor(found["latents"], batch.session)

@@ -65,10 +65,11 @@ def test_padded_units_change_nothing(kind: str) -> None:
     tiny = make_tiny(kind)
     wide = Cohort(tiny.cohort.sessions, ["a", "b"], n_unit=tiny.cohort.n_unit + 3, dtype=torch.float64)
     model = assemble(tiny.spec, measure(tiny.spec, wide), torch.Generator().manual_seed(5))
-    narrow = tiny.model.state_dict()
+    narrow, state = tiny.model.state_dict(), model.state_dict()
     with torch.no_grad():
-        for name, values in model.state_dict().items():  # weights of units that do not exist are anything
+        for name, values in state.items():  # weights of units that do not exist are anything
             values[tuple(slice(size) for size in narrow[name].shape)] = narrow[name]
+    model.load_state_dict(state)
     terms, _ = tiny.score(noise_for(tiny))
     padded, _ = Tiny(tiny.spec, wide, model, wide.batch(wide.picks())).score(noise_for(tiny))
     assert_same_terms(padded, terms)
