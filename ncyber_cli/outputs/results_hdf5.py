@@ -119,6 +119,21 @@ class ResultsWriter:
         """Write where the clusters lie, (cluster, n_objective), in the objective's units."""
         self._session(animal, session)["objectives"].create_dataset("cluster_mean", data=np.asarray(mean, np.float32))
 
+    def write_prototypes(
+        self, animal: str, session: str, trials: NDArray[np.integer], probability: NDArray[np.floating]
+    ) -> None:
+        """Write the prototypes' probabilities, (len(trials), time, prototype), and the most probable as the cluster."""
+        parent = self._session(animal, session)
+        if "prototype" not in parent["objectives"]:
+            _create_values(parent["objectives"], "prototype", (*parent["mask"].shape, probability.shape[2]))
+        _write_rows(parent["objectives"]["prototype"], (), trials, _masked(parent, trials, probability))
+        self.write_clusters(animal, session, trials, probability.argmax(2))
+
+    def write_prototype_means(self, animal: str, session: str, mean: NDArray[np.floating]) -> None:
+        """Write where the prototypes lie, (prototype, n_objective), in the objective's units; they are the clusters."""
+        self._session(animal, session)["objectives"].create_dataset("prototype_mean", data=np.asarray(mean, np.float32))
+        self.write_cluster_means(animal, session, mean)
+
     def write_samples(
         self, name: str, samples: NDArray[np.integer], trials: NDArray[np.integer], group: str, values: NDArray[Any]
     ) -> None:

@@ -17,6 +17,11 @@
     objectives/cluster_mean (cluster, n_objective)
                                         of a mixture of 1 to 12 Gaussians, size by BIC, fitted to the animal's
                                         training trials (all trials where there are none)
+    objectives/prototype (trial, time, prototype)
+                                        of prior `switching` alone: the probability of each prototype
+    objectives/prototype_mean (prototype, n_objective)
+                                        where they lie, the most visited in training first; cluster is then the most
+                                        probable prototype, and cluster_mean the same as prototype_mean
 /rollouts/<name>/                       the same, with <group>/sample (sample, trial, time, feature)
                                         instead of mean and sd, and what was set as attributes
     rewards/sample                      of simulate --env: what the environment's steps in each bin paid, 0 in the first

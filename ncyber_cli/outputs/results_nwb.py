@@ -77,6 +77,8 @@ def _write_session(path: Path, group: h5py.Group, provenance: dict[str, Any]) ->
             series = _series(group, name, statistic, clock, timestamps)
             timestamps = timestamps or series
             nwb.add_analysis(series)
+    if "objectives/prototype" in group and timestamps is not None:
+        nwb.add_analysis(_prototypes(group, clock, timestamps))
     if "objectives/cluster" in group:
         nwb.add_analysis(_clusters(group, clock))
     _fix_object_ids(nwb)
@@ -138,18 +140,37 @@ def _feature_table(group: h5py.Group, name: str) -> DynamicTable:
     return DynamicTable(name=f"{name}_features", description=f"columns of {name}_mean and {name}_sd", columns=columns)
 
 
+def _prototypes(group: h5py.Group, clock: SessionClock, timestamps: TimeSeries) -> TimeSeries:
+    """Probabilities of the prototypes; the description says where they lie."""
+    mean = ", ".join(f"{index}: {row.tolist()}" for index, row in enumerate(group["objectives/prototype_mean"][:]))
+    return TimeSeries(
+        name="objectives_prototype",
+        data=_stored(group["objectives/prototype"], clock),
+        unit="1",
+        timestamps=timestamps,
+        description=f"probability of each prototype of the objective; they lie at {mean}",
+    )
+
+
 def _series(
     group: h5py.Group, name: str, statistic: str, clock: SessionClock, timestamps: TimeSeries | None
 ) -> TimeSeries:
     units = set(texts(group[name]["units"]))
-    rows = _KeptBins(group[name][statistic], clock)
     return TimeSeries(
         name=f"{name}_{statistic}",
-        data=H5DataIO(rows, compression="gzip", shuffle=True) if len(clock.time_s) else np.zeros(rows.maxshape, "f4"),
+        data=_stored(group[name][statistic], clock),
         unit=units.pop() if len(units) == 1 else f"see {name}_features",
         timestamps=clock.time_s if timestamps is None else timestamps,
         description=f"posterior {statistic} of {name}; columns are the rows of {name}_features",
     )
+
+
+def _stored(dataset: h5py.Dataset, clock: SessionClock) -> H5DataIO | NDArray[np.float32]:
+    """The kept bins of a (trial, time, feature) dataset as NWB stores them."""
+    rows = _KeptBins(dataset, clock)
+    if not len(clock.time_s):
+        return np.zeros(rows.maxshape, "f4")
+    return H5DataIO(rows, compression="gzip", shuffle=True)
 
 
 class _KeptBins(GenericDataChunkIterator):  # type: ignore[misc]  # hdmf has no types

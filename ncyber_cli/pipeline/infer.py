@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ncyber_cli.data.recording import SPLIT_NAMES, TEST, TRAIN, Session
 from ncyber_cli.errors import NumericalError, UsageError
-from ncyber_cli.inference.posterior import Moments, Sources, causal_moments, moments_of, posterior_samples
+from ncyber_cli.inference.posterior import PROTOTYPES, Moments, Sources, causal_moments, moments_of, posterior_samples
 from ncyber_cli.model.emission import NegativeBinomial, Poisson
 from ncyber_cli.outputs.label_objectives import label_objectives
 from ncyber_cli.outputs.provenance import record_provenance
@@ -69,9 +69,21 @@ def infer_run(run: Path, data: Sequence[str], out: Path, options: InferOptions, 
         for session in sessions:
             rows.append(_infer_session(opened, session, writer, options, seen_bins))
             progress.say(f"inferred {session.animal} {session.session}: {len(session.trial_id)} trials")
-        label_objectives(writer, [header_of(opened, session) for session in sessions])
+        _label(opened, sessions, writer)
     written = [out, *_write_nwb(out, options)]
     _print(rows, written, as_json=as_json)
+
+
+def _label(run: OpenRun, sessions: Sequence[Session], writer: ResultsWriter) -> None:
+    """Name the goals: the prototypes of prior `switching`, elsewhere clusters of what was inferred."""
+    objective = run.model.loop.objective
+    law = None if objective is None else objective.prototype_law()
+    if objective is None or law is None:
+        label_objectives(writer, [header_of(run, session) for session in sessions])
+        return
+    mean = (objective.mean + objective.sd * law.position).detach().cpu().numpy()
+    for session in sessions:
+        writer.write_prototype_means(session.animal, session.session, mean)
 
 
 def _check_options(out: Path, options: InferOptions) -> None:
@@ -129,6 +141,9 @@ def _infer_session(
         _check_finite(moments["latents"].mean, some)
         for group, found in moments.items():
             mean, sd = (_to_session(values, session, group) for values in (found.mean, found.sd))
+            if group == PROTOTYPES:
+                writer.write_prototypes(session.animal, session.session, some.trials, mean)
+                continue
             writer.write(session.animal, session.session, some.trials, group, mean, sd)
             if scores is not None and group == "rates":
                 scores.add(some.trials, mean)
@@ -167,6 +182,8 @@ def _written(
     """The same draws, each put into the file as it passes."""
     for sample, groups in enumerate(draws):
         for group, values in groups.items():
+            if group == PROTOTYPES:  # a probability already, of which a single draw says less than the mean
+                continue
             drawn = _to_session(values, session, group)
             writer.write_draw(session.animal, session.session, sample, some.trials, group, drawn)
         yield groups

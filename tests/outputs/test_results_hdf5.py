@@ -49,6 +49,24 @@ def test_names_of_infer_are_the_contract(tmp_path: Path) -> None:
         assert file.attrs["command"] == "ncyber infer 'runs/my reach'"
 
 
+def test_prototypes_are_written_with_the_most_probable_as_the_cluster(tmp_path: Path) -> None:
+    target, one = tmp_path / "results.h5", header()
+    probability = np.random.default_rng(0).dirichlet(np.ones(3), (5, 20))
+    mean = np.array([[0.1, 0.0], [0.0, 0.1], [-0.1, 0.0]])
+    with ResultsWriter(target, PROVENANCE.attributes()) as writer:
+        writer.add_session(one)
+        for trials in ([3, 1], [0, 2, 4]):
+            writer.write_prototypes("monkey-a", "day 1", np.array(trials), probability[trials])
+        writer.write_prototype_means("monkey-a", "day 1", mean)
+    with read_results(target) as file:
+        part = file["animals/monkey-a/day 1/objectives"]
+        np.testing.assert_allclose(part["prototype"][:][one.mask], probability[one.mask], rtol=1e-6)
+        assert np.isnan(part["prototype"][:][~one.mask]).all()
+        np.testing.assert_array_equal(part["cluster"][:], np.where(one.mask, probability.argmax(-1), -1))
+        for name in ("prototype_mean", "cluster_mean"):
+            np.testing.assert_allclose(part[name][:], mean, rtol=1e-6)
+
+
 def test_names_of_simulate_are_the_contract(tmp_path: Path) -> None:
     target = tmp_path / "rollouts.h5"
     with ResultsWriter(target, PROVENANCE.attributes()) as writer:

@@ -57,6 +57,22 @@ def test_clusters_become_intervals_within_trials(tmp_path: Path) -> None:
         np.testing.assert_allclose(table["stop_time"][5], one.time_s[2, 9] + 0.01)  # the short trial
 
 
+def test_prototypes_become_a_series_of_probabilities(tmp_path: Path) -> None:
+    one, probability = header(), np.random.default_rng(0).dirichlet(np.ones(3), (5, 20))
+    with ResultsWriter(tmp_path / "r.h5", PROVENANCE.attributes()) as writer:
+        writer.add_session(one)
+        writer.write("monkey-a", "day 1", np.arange(5), "objectives", values((5, 20, 2)), np.ones((5, 20, 2)))
+        writer.write_prototypes("monkey-a", "day 1", np.arange(5), probability)
+        writer.write_prototype_means("monkey-a", "day 1", np.array([[0.25, 0.0], [0.0, 0.5], [-1.0, 0.0]]))
+    (path,) = nwb_from_results(tmp_path / "r.h5", tmp_path)
+    assert pynwb.validate(path=str(path)) == []
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        series = io.read().analysis["objectives_prototype"]
+        np.testing.assert_allclose(series.data[:], probability[one.mask], rtol=1e-6)
+        np.testing.assert_array_equal(series.timestamps[:], one.time_s[one.mask])
+        assert "1: [0.0, 0.5]" in series.description
+
+
 def test_a_known_start_time_is_kept(tmp_path: Path) -> None:
     one = SessionHeader(**{**vars(header()), "start_time": "2024-05-01T10:00:00+00:00"})
     (path,) = nwb_from_results(write_results(tmp_path / "r.h5", one), tmp_path)
