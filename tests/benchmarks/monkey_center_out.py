@@ -24,13 +24,13 @@ from typing import Any
 import numpy as np
 from directions import Angles, angle_of, as_vectors, direction_scores, mean_angle, paired_difference
 from monkey_nwb import BINS_OF, FOLDS, convert
-from nulls import SmoothedSpikes, Trials
 from numpy.typing import NDArray
 from real_data import DATA
 from timed_command import ncyber
 
 from ncyber_cli.data.recording import TEST, TRAIN, VALIDATION, Session
 from ncyber_cli.outputs.metrics import Examples, bin_at, fit_affine
+from ncyber_cli.outputs.metrics.nulls import SmoothedSpikes, Trials
 from ncyber_cli.outputs.read_results import read_results, session_groups
 from ncyber_cli.pipeline.sessions import sessions_of_run
 from ncyber_cli.training.checkpoint import load

@@ -9,10 +9,10 @@ from typing import Any
 
 import h5py
 import numpy as np
-from nulls import Predict, Trials
 from numpy.typing import NDArray
 
 from ncyber_cli.data.recording import TEST, TRAIN, VALIDATION, Session
+from ncyber_cli.outputs.metrics.nulls import Predict, Trials
 from ncyber_cli.outputs.read_results import read_results, session_groups
 from ncyber_cli.pipeline.sessions import sessions_of_run
 from ncyber_cli.training.checkpoint import load

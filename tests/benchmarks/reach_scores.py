@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from nulls import BehaviorAlone, EndPoint, HandPosition, SmoothedSpikes
 from reach_animal import AFTER_GO, Floats, Inferred, Mask, ReachAnimal
 
 from ncyber_cli.data.recording import TEST, TRAIN
@@ -25,6 +24,7 @@ from ncyber_cli.outputs.metrics import (
     objective_r2_by_time,
     r2,
 )
+from ncyber_cli.outputs.metrics.nulls import BehaviorAlone, EndPoint, HandPosition, SmoothedSpikes
 from ncyber_cli.worlds.reach_neurons import MAX_RATE_HZ
 
 FROM_GO_S = (-0.2, -0.1, -0.04, 0.0, 0.04, 0.1, 0.2, 0.3)

@@ -24,6 +24,7 @@ from ncyber_cli.outputs.metrics.linear_maps import (
     fit_ridge,
 )
 from ncyber_cli.outputs.metrics.over_time import ForecastR2, TimeCourse, bin_at, forecast_r2, objective_r2_by_time
+from ncyber_cli.outputs.metrics.predictive import Spread, fit_spread
 from ncyber_cli.outputs.metrics.variance import control_r2, psth_r2, r2, r2_per_feature, rate_r2
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Examples",
     "ForecastR2",
     "Interval",
+    "Spread",
     "TimeCourse",
     "affine_map_r2",
     "behavior_r2",
@@ -41,6 +43,7 @@ __all__ = [
     "expected_bits_per_spike",
     "fit_affine",
     "fit_ridge",
+    "fit_spread",
     "forecast_r2",
     "fp_bps",
     "interval_coverage",

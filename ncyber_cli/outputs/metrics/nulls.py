@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
-from ncyber_cli.outputs.metrics import Examples, fit_ridge, r2
+from ncyber_cli.outputs.metrics.linear_maps import Examples, fit_ridge
+from ncyber_cli.outputs.metrics.variance import r2
 
 Array = NDArray[Any]
 

@@ -1,9 +1,17 @@
 import numpy as np
 import pytest
-from nulls import NULLS, BehaviorAlone, EndPoint, HandPosition, SmoothedSpikes, Trials, smooth
 from scipy.ndimage import gaussian_filter1d
 
 from ncyber_cli.outputs.metrics import r2
+from ncyber_cli.outputs.metrics.nulls import (
+    NULLS,
+    BehaviorAlone,
+    EndPoint,
+    HandPosition,
+    SmoothedSpikes,
+    Trials,
+    smooth,
+)
 
 
 def reaches(trials: int, seed: int) -> Trials:

@@ -1,0 +1,105 @@
+"""What the closed loop makes of the body when the objective is frozen: a goal predicts to the end of a movement.
+
+The causal head says where brain, muscle and objective stand at a start; nothing recorded later enters but the given
+inputs and forces. From there the loop runs on its own body, with the objective held at one value: the inferred one,
+or any other put in its place. The smoothing encoder would not do: stopped early it sees an end of data that it was
+never trained on, and finds half as much of the goal as the causal head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ncyber_cli.data.batches import Batch
+from ncyber_cli.inference.elbo import NeuroModel, Noise, noise_sizes
+from ncyber_cli.inference.posterior import Moments, Sources, causal_moments
+from ncyber_cli.inference.rollout import Scene, rollout
+from ncyber_cli.inference.trial_noise import PathNoise, TrialKey, trial_noise
+from ncyber_cli.spec import Inference
+
+
+@dataclass(frozen=True)
+class Outset:
+    """Where trials stand in one bin each, from what was recorded up to it."""
+
+    batch: Batch
+    keys: Sequence[TrialKey]
+    bin: Int[Tensor, " trial"]
+    latent: Moments  # (trial, 1, n_latent)
+    actuator: Float[Tensor, "trial n_control"]
+    objective: Float[Tensor, "trial n_objective"]
+
+
+@torch.no_grad()
+def outset(
+    model: NeuroModel,
+    batch: Batch,
+    inference: Inference,
+    keys: Sequence[TrialKey],
+    bins: Int[Tensor, " trial"],
+    *,
+    sources: Sources = "both",
+) -> Outset:
+    """The causal head's belief in bin `bins` of each trial; `sources` narrows what it is shown."""
+    moments = causal_moments(model, batch, inference, sources=sources)
+    here = {name: Moments(_at(moments[name].mean, bins), _at(moments[name].sd, bins)) for name in _NEEDED}
+    actuator, objective = (here[name].mean[:, 0] for name in ("actuator", "objectives"))
+    return Outset(batch, keys, bins, here["latents"], actuator, objective)
+
+
+_NEEDED = ("latents", "actuator", "objectives")
+
+
+@torch.no_grad()
+def forecast_body(
+    model: NeuroModel,
+    start: Outset,
+    objective: Float[Tensor, "trial n_objective"],
+    horizon: int,
+    *,
+    samples: int,
+    seed: int,
+) -> Float[Tensor, "trial horizon n_body"]:
+    """Mean of the body in the `horizon` bins after the start, with the objective held at `objective`.
+
+    Samples differ in where the brain is at the start; what happens later is the loop's own mean step. Bins after a
+    trial's end are forecast with the inputs of its last bin.
+    """
+    n_trial, n_step = len(start.bin), horizon + 1
+    batch, index = start.batch, start.bin[:, None] + torch.arange(n_step, device=start.bin.device)
+    index = torch.minimum(index, batch.mask.sum(1, keepdim=True) - 1)
+    noise = [trial_noise(model, start.keys, 1, seed, sample).latent[0] for sample in range(samples)]
+    latent = torch.cat([start.latent.mean[:, 0] + start.latent.sd[:, 0] * sample for sample in noise])
+    scene = Scene(
+        animal=batch.animal.repeat(samples),
+        session=batch.session.repeat(samples),
+        input=_along(batch.input, index).repeat(samples, 1, 1),
+        force=_along(batch.force, index).repeat(samples, 1, 1),
+        objective=objective.repeat(samples, 1)[:, None].expand(-1, n_step, -1),
+        body=_at(batch.body, start.bin)[:, 0].repeat(samples, 1),
+        latent=latent,
+        actuator=start.actuator.repeat(samples, 1),
+    )
+    body = rollout(model, scene, _stillness(model, n_step, len(latent)), noisy=False)["body"]
+    return body.reshape(samples, n_trial, n_step, -1).mean(0)[:, 1:]
+
+
+def _at(values: Float[Tensor, "trial time n"], bins: Int[Tensor, " trial"]) -> Float[Tensor, "trial 1 n"]:
+    return _along(values, bins[:, None])
+
+
+def _along(values: Float[Tensor, "trial time n"], index: Int[Tensor, "trial step"]) -> Float[Tensor, "trial step n"]:
+    return values.gather(1, index[:, :, None].expand(-1, -1, values.shape[2]))
+
+
+def _stillness(model: NeuroModel, n_time: int, n_trial: int) -> PathNoise:
+    like = model.loop.initial_mean
+    n_latent, n_objective, n_control, n_residual = noise_sizes(model)
+    steps = [like.new_zeros(n_time, n_trial, n) for n in (n_latent, n_objective, n_residual)]
+    noise = Noise(latent=steps[0], objective=steps[1], actuator=like.new_zeros(n_trial, n_control), body=steps[2])
+    return PathNoise(noise, like.new_ones(n_time, n_trial))
