@@ -46,7 +46,7 @@ class Given:
     body: Float[Tensor, "time trial n_body"] | None = None
     body_known: Bool[Tensor, "time trial n_body"] | None = None  # elsewhere the model's own body takes over
     body_noise: Float[Tensor, "time trial n_residual"] | None = None
-    line: Float[Tensor, "trial bin n"] | None = None  # body and surprises before the first bin; None: it was at rest
+    line: Float[Tensor, "trial past n"] | None = None  # body and surprises before the first bin; None: it was at rest
     sensed: bool = True  # False: the brain is told nothing after the first bin (open loop)
     plant: Plant | None = None  # moves the body in place of the model's own; where it differs the brain is surprised
 

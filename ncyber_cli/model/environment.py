@@ -70,7 +70,7 @@ class DelayLine(nn.Module):
         still = torch.cat([body, body.new_zeros(len(body), self.n_residual)], -1)
         return still[:, None].expand(-1, self.n_bin, -1)
 
-    def resume(self, line: Float[Tensor, "trial bin n"]) -> Float[Tensor, "trial bin n"]:
+    def resume(self, line: Float[Tensor, "trial past n"]) -> Float[Tensor, "trial bin n"]:
         """Go on from what happened, newest first; before that the body was where it first was."""
         missing = max(0, self.n_bin - line.shape[1])
         return torch.cat([line[:, : self.n_bin], line[:, -1:].expand(-1, missing, -1)], 1)

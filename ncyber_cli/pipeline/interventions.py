@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import torch
@@ -116,7 +117,8 @@ def planned(run: OpenRun, name: str, wanted: Interventions, *, recorded: bool) -
         loop = with_embedding_of(loop, _animal(run, wanted.embedding_of))
     pulses = tuple(read_pulse(text, run.spec.data, run.layout) for text in wanted.perturb)
     schedule, like_trial = _objective(run, wanted.objective, recorded=recorded)
-    model = NeuroModel(loop, run.model.encoder, run.model.causal)
+    model = deepcopy(run.model)
+    model.loop = loop
     return Plan(name, model, silent, pulses, schedule, like_trial)
 
 
