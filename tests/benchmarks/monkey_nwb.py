@@ -8,10 +8,10 @@ chewie: a row every 10 ms. Y is a sliding sum of 8 rows: a spike that enters lea
     The velocity jumps between trials and nowhere else: there they are cut. Trials have 31 rows, from before the
     movement to about its peak speed; the two that the arrays' ends cut short are left out. Both arrays hold the same
     units, and make one session. Onset: the first row after the last slower than 3 cm/s.
-mihi: a row every 100 ms, Y in Hz over windows of 200 ms, the first of which begins at movement onset. Undoing the
-    overlap meets a contradiction in one trial of 74. A trial begins where the target changes; a run of more than
-    12 rows holds two trials to one target and is cut before its largest rise of speed. The arrays hold different
-    units, and make two sessions.
+mihi: a row every 100 ms, Y in Hz over windows of 200 ms, the first of which begins at movement onset; X over the same
+    windows. Undoing the overlap of counts meets a contradiction in one trial of 74; that of velocities leaves one
+    number a trial open. A trial begins where the target changes; a run of more than 12 rows holds two trials to one
+    target and is cut before its largest rise of speed. The arrays hold different units, and make two sessions.
 
 Positions are integrals of velocity from (0, 0) at each trial's start. Every trial is a test trial once: `fold_0` to
 `fold_4` say train, validation or test, 70, 10 and 20 % of each session's trials to each target.
@@ -92,10 +92,9 @@ def mihi_reaches(arrays: dict[str, Any], part: str) -> list[Reach]:
     for run in np.split(np.arange(len(velocity)), np.flatnonzero(np.diff(target[:, 0])) + 1):
         cut = [int(np.argmax(np.diff(speed[run]))) + 1] if len(run) > _MIHI_MOST_ROWS else []
         for rows in np.split(run, cut):
-            covering = np.concatenate([velocity[rows[:1]], velocity[rows], velocity[rows[-1:]]])
-            mean = 0.5 * (covering[:-1] + covering[1:])  # of the windows that a step lies in
             counts = undo_sliding_sum(sums[rows], _MIHI_WINDOW)
-            reaches.append(Reach(counts, mean / 100, int(target[rows[0], 0]), 0))
+            halves = undo_mean_of_two(velocity[rows])
+            reaches.append(Reach(counts, halves / 100, int(target[rows[0], 0]), 0))
     return reaches
 
 
@@ -115,6 +114,20 @@ def undo_sliding_sum(sums: NDArray[np.int64], window: int) -> NDArray[np.int64]:
     for phase in range(window):
         counts[phase::window] += left // window + (phase < left % window)
     return counts.clip(min=0)
+
+
+def undo_mean_of_two(means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values (row + 1, axis) of which `means` (row, axis) are the means of two neighbours.
+
+    The first value is open: raising it moves all others up and down in turn. Of all solutions the one with the
+    smallest second differences is taken.
+    """
+    values = np.zeros((len(means) + 1, means.shape[1]))
+    for row, mean in enumerate(means):
+        values[row + 1] = 2 * mean - values[row]
+    sign = np.where(np.arange(len(values)) % 2, -1.0, 1.0)[:, None]
+    rough, change = np.diff(values, 2, axis=0), np.diff(sign, 2, axis=0)
+    return values - sign * ((rough * change).sum(0) / np.square(change).sum())
 
 
 def contents(animal: str, session: str, reaches: Sequence[Reach], step_s: float) -> NwbContents:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from directions import circular_correlation, direction_scores, error_deg
-from monkey_nwb import BINS_OF, FOLDS, chewie_reaches, convert, folds, mihi_reaches, undo_sliding_sum
+from monkey_nwb import BINS_OF, FOLDS, chewie_reaches, convert, folds, mihi_reaches, undo_mean_of_two, undo_sliding_sum
 from scipy.io import loadmat
 
 from ncyber_cli.pipeline.sessions import read_sessions
@@ -35,6 +35,14 @@ def test_a_sliding_sum_is_undone_where_spikes_are_rare_and_summed_again_everywhe
     again = np.lib.stride_tricks.sliding_window_view(found, window, axis=0).sum(-1)
     np.testing.assert_array_equal(again, sums)
     assert (found == counts).all(0).mean() > 0.9
+
+
+def test_means_of_two_are_undone_up_to_what_is_rough() -> None:
+    time = np.linspace(0, 1, 9)[:, None]
+    smooth = np.concatenate([np.sin(np.pi * time), time**2], axis=1)
+    found = undo_mean_of_two(0.5 * (smooth[1:] + smooth[:-1]))
+    np.testing.assert_allclose(found, smooth, atol=0.02)
+    np.testing.assert_allclose(found[1:] + found[:-1], smooth[1:] + smooth[:-1])
 
 
 def test_every_trial_is_tested_once_and_targets_are_shared_out() -> None:
