@@ -107,6 +107,20 @@ def simulate(
         str | None,
         typer.Option(help="Give every brain the embedding of this animal.", metavar="ANIMAL", **_INTERVENTION),
     ] = None,
+    env: Annotated[
+        str | None,
+        typer.Option(
+            help="Let a Gymnasium environment be the body, ncyber/Reach-v0, or module:Id for one that the module "
+            "registers. What of it is the body, the command and the goal stands in the spec under gym; episodes that "
+            "end cut their trials short; rewards are written. --objective env takes the goal from the environment.",
+            metavar="ID",
+            show_default=False,
+        ),
+    ] = None,
+    env_map: Annotated[
+        Path | None,
+        typer.Option(help="YAML file with a gym: in place of the spec's.", metavar="FILE", show_default=False),
+    ] = None,
     loop: Annotated[Loop, typer.Option(help="open: the brain is told nothing of its body.")] = Loop.closed,
     name: Annotated[str, typer.Option(help="What these rollouts are called in the file.")] = "rollout",
     noise: Annotated[
@@ -150,6 +164,8 @@ def simulate(
             closed=loop is Loop.closed,
             name=name,
             noise=noise,
+            env=env,
+            env_map=env_map,
             checkpoint=checkpoint.value,
             batch=batch,
             seed=seed,

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ncyber_cli.errors import SpecError, UsageError
+from ncyber_cli.errors import SpecError
 from ncyber_cli.model.layout import Layout
 from ncyber_cli.spec import Actions, Entries, Gym, InfoGoal, PointMass, Spec
 
 REACH_ID = "ncyber/Reach-v0"
 _PER_METRE = {"m": 1.0, "cm": 100.0, "mm": 1000.0}
-_EXAMPLE = "gym: {observation: {position: {entries: [0, 1]}}, action: {entries: [0, 1]}}"
 Floats = NDArray[np.float64]
 
 
@@ -49,19 +48,15 @@ class GymMap:
     info_goal: str | None
 
 
-def gym_of(spec: Spec, layout: Layout, env_id: str) -> Gym:
-    """The spec's `gym`; ncyber/Reach-v0 needs none. Raises UsageError where it is missing."""
+def gym_of(spec: Spec, layout: Layout, env_id: str) -> Gym | None:
+    """The spec's `gym`; that of ncyber/Reach-v0 is known for a mass that moves in two dimensions, in a metric unit."""
     if spec.gym is not None:
         return spec.gym
-    unit = layout.body_units[0]
-    if env_id.split(":")[-1] != REACH_ID or not isinstance(spec.model.body, PointMass):
-        what = "the run's spec does not say which entries of it are the body and the command"
-        remedy = f"write --env-map FILE, a YAML file with {_EXAMPLE}"
-        raise UsageError(what, where=f"--env {env_id}", remedy=remedy)
-    if unit not in _PER_METRE or layout.n_position != 2:
-        what = f"moves in two dimensions, in m; this run's body has {layout.n_position}, in {unit}"
-        raise UsageError(what, where=f"--env {env_id}", remedy=f"write --env-map FILE with {_EXAMPLE}")
-    scale, force = _PER_METRE[unit], spec.model.body.mass_kg is not None
+    body, unit = spec.model.body, layout.body_units[0]
+    known = isinstance(body, PointMass) and layout.n_position == 2 and unit in _PER_METRE
+    if env_id.split(":")[-1] != REACH_ID or not known:
+        return None
+    scale, force = _PER_METRE[unit], isinstance(body, PointMass) and body.mass_kg is not None
     return Gym(
         observation={
             "position": Entries(entries=[0, 1], scale=scale),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,13 +20,14 @@ from ncyber_cli.outputs.provenance import record_provenance
 from ncyber_cli.outputs.results_hdf5 import ResultsWriter
 from ncyber_cli.pipeline.effects import COLUMNS as EFFECTS
 from ncyber_cli.pipeline.effects import Effects, Values, end_distance, in_words
+from ncyber_cli.pipeline.gym_rollout import ENV_COLUMNS, REWARDS, GymWorld
 from ncyber_cli.pipeline.interventions import Interventions, Plan, planned
 from ncyber_cli.pipeline.open_run import OpenRun, open_run
 from ncyber_cli.pipeline.recorded_trials import RecordedTrials
 from ncyber_cli.pipeline.scenes import SomeTrials, Source, UsualTrials, check_animals
 from ncyber_cli.pipeline.sessions import sessions_of_run
 from ncyber_cli.reporting import table
-from ncyber_cli.spec_file import resolve_sessions, spec_text
+from ncyber_cli.spec_file import resolve_sessions, spec_text, with_gym
 
 _COLUMNS = ["rollout", "animal", "trials", "samples", "steps", "loop"]
 _BASELINE = "baseline"  # what rollouts without interventions are called beside those with them
@@ -46,6 +48,8 @@ class SimulateOptions:
     closed: bool = True
     name: str = "rollout"
     noise: bool = True
+    env: str | None = None  # id of the Gymnasium environment that is the body's world
+    env_map: Path | None = None  # YAML file with a `gym` in place of the spec's
     checkpoint: Literal["best", "last"] = "best"
     batch: int = 64
     seed: int = 0
@@ -64,10 +68,28 @@ def simulate_run(run: Path, data: Sequence[str], out: Path, options: SimulateOpt
     if Path(out).exists() and not options.overwrite:
         raise UsageError("exists already", where=str(out), remedy="choose another --out, or write --overwrite")
     opened = open_run(run, options.checkpoint, options.device)
+    if options.env_map is not None:
+        opened = replace(opened, spec=with_gym(opened.spec, options.env_map))
+    with _world(opened, options) as (world, options):
+        _simulate(opened, world, run, data, out, options, as_json=as_json)
+
+
+def _simulate(
+    opened: OpenRun,
+    world: GymWorld | None,
+    run: Path,
+    data: Sequence[str],
+    out: Path,
+    options: SimulateOptions,
+    *,
+    as_json: bool,
+) -> None:
     plans = _plans(opened, options, recorded=bool(data))
     sources, digests = _sources(opened, run, data, options)
     for source in sources:
         plans[-1].check(source)
+    if world is not None:
+        world.check(plans[-1], options.interventions)
     provenance = record_provenance(
         ["ncyber", *sys.argv[1:]],
         seed=options.seed,
@@ -77,8 +99,30 @@ def simulate_run(run: Path, data: Sequence[str], out: Path, options: SimulateOpt
     with ResultsWriter(
         out, {**provenance.attributes(), "run": str(opened.path)}, overwrite=options.overwrite
     ) as writer:
-        rows = [row for source in sources for row in _roll_out(opened, source, plans, writer, options)]
+        rows = [row for source in sources for row in _roll_out(opened, source, plans, world, writer, options)]
     _print(rows, out, as_json=as_json)
+
+
+@contextmanager
+def _world(run: OpenRun, options: SimulateOptions) -> Iterator[tuple[GymWorld | None, SimulateOptions]]:
+    """The environment that is asked for, and the options without what it answers for: `--objective env`."""
+    env_id, read_goal = options.env, options.interventions.objective == "env"
+    if env_id is None:
+        for option, asked in (("--objective env", read_goal), ("--env-map", options.env_map is not None)):
+            if asked:
+                raise UsageError("there is no environment", where=option, remedy="write --env ID, or leave it out")
+        yield None, options
+        return
+    if options.from_s is not None:
+        remedy = "leave one of the two out"
+        raise UsageError("an environment cannot be taken over part way", where="--from-s", remedy=remedy)
+    if read_goal:
+        options = replace(options, interventions=replace(options.interventions, objective=None))
+    world = GymWorld(run, env_id, read_goal=read_goal)
+    try:
+        yield world, options
+    finally:
+        world.close()
 
 
 def _plans(run: OpenRun, options: SimulateOptions, *, recorded: bool) -> list[Plan]:
@@ -117,10 +161,17 @@ def _sources(
 
 
 def _roll_out(
-    run: OpenRun, source: Source, plans: Sequence[Plan], writer: ResultsWriter, options: SimulateOptions
+    run: OpenRun,
+    source: Source,
+    plans: Sequence[Plan],
+    world: GymWorld | None,
+    writer: ResultsWriter,
+    options: SimulateOptions,
 ) -> list[dict[str, Any]]:
     """Write the rollouts of one session, plan by plan; their rows of the table."""
     header, own_bins = source.header, source.own_bins()
+    if world is not None:
+        header = replace(header, features={**header.features, "rewards": REWARDS})
     names = [f"{plan.name}_{header.animal}_{header.session}" for plan in plans]
     for plan, name in zip(plans, names, strict=True):
         writer.add_rollout(name, header, samples=options.samples, settings=_settings(plan, options))
@@ -128,32 +179,52 @@ def _roll_out(
     effects = Effects(run)
     for some in source.pieces(options.batch):
         for sample in range(options.samples):
-            made = [_sample(run, source, some, plan, sample, options) for plan in plans]
+            made = [_sample(run, source, some, plan, world, sample, options) for plan in plans]
             for name, values, distance in zip(names, made, distances, strict=True):
-                _check_finite(values["latents"], header.mask[some.rows], name)
+                ran = header.mask[some.rows] & _going_on(values)
+                _check_finite(values["latents"], ran, name)
                 for group, found in values.items():
                     writer.write_samples(name, np.array([sample]), some.rows, group, found[None])
-                distance.append(end_distance(run, values, header.mask[some.rows]))
+                distance.append(end_distance(run, values, ran))
             if len(made) > 1:
-                effects.add(made[0], made[-1], own_bins[some.rows])
+                effects.add(made[0], made[-1], own_bins[some.rows] & _going_on(made[0]) & _going_on(made[-1]))
+        if world is not None:
+            for plan, name in zip(plans, names, strict=True):
+                world.write_ends(plan, writer, name, some.rows)
     trials, steps = header.mask.shape
     row = {"animal": header.animal, "session": header.session, "trials": trials, "samples": options.samples}
     row |= {"steps": steps, "loop": "closed" if options.closed else "open"}
     rows = [{"rollout": name} | row | _ended(run, distance) for name, distance in zip(names, distances, strict=True)]
+    if world is not None:
+        rows = [row | world.summary(plan) for row, plan in zip(rows, plans, strict=True)]
     rows[-1] |= {"effect": effects.bands()} if len(plans) > 1 else {}
     return rows
 
 
 def _sample(
-    run: OpenRun, source: Source, some: SomeTrials, plan: Plan, sample: int, options: SimulateOptions
+    run: OpenRun,
+    source: Source,
+    some: SomeTrials,
+    plan: Plan,
+    world: GymWorld | None,
+    sample: int,
+    options: SimulateOptions,
 ) -> Values:
     """One sample of some trials under one plan, by group."""
     scene = plan.scene(source, some, seed=options.seed, sample=sample)
     noise = path_noise(run.model, some.keys, source.header.mask.shape[1], options.seed, sample)
-    groups = rollout(plan.model, scene, noise, closed=options.closed, noisy=options.noise)
+    episodes = None
+    if world is not None:
+        scene, episodes = world.begin(plan, scene, some.keys, seed=options.seed, sample=sample)
+    groups = rollout(plan.model, scene, noise, closed=options.closed, noisy=options.noise, plant=episodes)
     values = {group: found.to(torch.float32).cpu().numpy() for group, found in groups.items()}
     values["rates"] = values["rates"][:, :, : len(source.header.unit_id)]
-    return values
+    return values if episodes is None else episodes.cut(values)
+
+
+def _going_on(values: Values) -> NDArray[np.bool_]:
+    """(trial, time): bins before the end of a trial's episode; an environment that there is not ends none."""
+    return ~np.isnan(values["rewards"][:, :, 0]) if "rewards" in values else np.ones(values["latents"].shape[:2], bool)
 
 
 def _settings(plan: Plan, options: SimulateOptions) -> dict[str, str | int | float]:
@@ -165,6 +236,8 @@ def _settings(plan: Plan, options: SimulateOptions) -> dict[str, str | int | flo
     }
     if options.from_s is not None:
         settings["from_s"] = options.from_s
+    if options.env is not None:
+        settings["env"] = options.env
     if plan.name != _BASELINE:
         settings.update(options.interventions.written())
     return settings
@@ -189,7 +262,7 @@ def _print(rows: list[dict[str, Any]], out: Path, *, as_json: bool) -> None:
     if as_json:
         table([row | {"written": [str(out)]} for row in rows], [], as_json=True)
         return
-    ends = [name for name in ("end_to_objective", "unit") if any(name in row for row in rows)]
+    ends = [name for name in (*ENV_COLUMNS, "end_to_objective", "unit") if any(name in row for row in rows)]
     table(rows, _COLUMNS + ends)
     changed = [
         {"rollout": row["rollout"], "unit": row.get("unit")} | in_words(row["effect"])
