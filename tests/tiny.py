@@ -39,6 +39,12 @@ MODELS: dict[str, dict[str, Any]] = {
         "environment": {"kind": "feedback", "delay_s": 0.05},
         "emission": {"kind": "gaussian"},
     },
+    "lqr": {**_GOAL, "controller": {"kind": "lqr"}, "objective": {"prior": "jump"}},
+    "lqr_linear_body": {
+        "controller": {"kind": "lqr", "horizon_s": 0.6},
+        "body": {"kind": "linear", "controls": 2},
+        "environment": {"kind": "feedback", "delay_s": 0.05},
+    },
     "goal_in_the_brain": {"controller": {"kind": "setpoint"}, "emission": {"kind": "zero_inflated_gamma"}},
 }
 SIGNALS = {"gaussian": "calcium", "zero_inflated_gamma": "events"}

@@ -13,7 +13,7 @@ from ncyber_cli.model.closed_loop import ClosedLoop, Given, Trajectory
 from ncyber_cli.model.gauss_markov import no_correction
 
 BINS, TRIALS = 16, 7
-WITH_BODY = pytest.mark.parametrize("kind", ["reach", "mlp_controller", "linear_body"])
+WITH_BODY = pytest.mark.parametrize("kind", ["reach", "mlp_controller", "linear_body", "lqr", "lqr_linear_body"])
 
 
 def situation(kind: str) -> tuple[ClosedLoop, Given, torch.Tensor]:
@@ -91,9 +91,10 @@ def test_in_open_loop_the_brain_hears_nothing_of_what_befalls_the_body(kind: str
     assert not torch.allclose(told.latent, told_pushed.latent)
 
 
-def test_without_surprises_open_and_closed_loop_command_the_same() -> None:
+@pytest.mark.parametrize("kind", ["reach", "lqr"])
+def test_without_surprises_open_and_closed_loop_command_the_same(kind: str) -> None:
     """The estimate that commands bring up to date is exact where nothing else moves the body."""
-    loop, given, noise = situation("reach")
+    loop, given, noise = situation(kind)
     calm = replace(on_its_own(given), body_noise=torch.zeros_like(given.body_noise), force=None)
     with torch.no_grad():
         loop.brain.feedback.zero_()  # the brain itself is told late; the controller's estimate is not
@@ -104,7 +105,10 @@ def test_without_surprises_open_and_closed_loop_command_the_same() -> None:
 
 @WITH_BODY
 def test_feedback_comes_after_its_delay_and_not_before(kind: str) -> None:
-    """A push of the body in one bin moves the latents only when the delay (2.5 bins) has passed."""
+    """A push of the body in one bin moves the latents only when the delay (2.5 bins) has passed.
+
+    A command that is computed half a bin ahead has heard half a bin more by then.
+    """
     loop, given, noise = situation(kind)
     given = on_its_own(given)
     pushed = given.body_noise.clone()
@@ -112,7 +116,7 @@ def test_feedback_comes_after_its_delay_and_not_before(kind: str) -> None:
     plain, told = run(loop, given, noise), run(loop, replace(given, body_noise=pushed), noise)
     changed = (plain.latent - told.latent).abs().amax((1, 2)) > 1e-9
     delay = loop.environment.delay_bins(given.animal).min().item()
-    first = 4 + 1 + int(delay)  # bin 4 is read in bin 5 at the earliest
+    first = 4 + 1 + int(delay - loop.environment.lead_bins)  # bin 4 is read in bin 5 at the earliest
     assert not changed[:first].any()
     assert changed[first:].all()
 
