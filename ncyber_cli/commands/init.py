@@ -13,12 +13,16 @@ class Template(StrEnum):
     quickstart = "quickstart"
     worm = "worm"
     lorenz = "lorenz"
+    switching = "switching"
 
 
 def init(
     template: Annotated[
         Template,
-        typer.Option(help="quickstart: reaching, with a body; worm: calcium in HDF5, continuous; lorenz: brain only."),
+        typer.Option(
+            help="quickstart: reaching, with a body; worm: calcium in HDF5, continuous; lorenz: brain only; "
+            "switching: one of a few goals, exchanged for another now and then."
+        ),
     ] = Template.quickstart,
     out: Annotated[Path | None, typer.Option(help="File to write; default standard output.")] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Write the JSON schema of a spec instead.")] = False,

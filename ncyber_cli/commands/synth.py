@@ -53,7 +53,7 @@ def synth(
     animals: Annotated[int, typer.Option(min=1, help="Animals, each with its own neurons and body.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The same seed and options write the same bytes.")] = 0,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Trials an animal; default 160, switching 120, lorenz 1200.")
+        int | None, typer.Option(min=1, help="Trials an animal; default 160, switching 240, lorenz 1200.")
     ] = None,
     goals: Annotated[
         Goals | None, typer.Option(help="reach, lqr: targets on eight points (default) or anywhere on a disc.")

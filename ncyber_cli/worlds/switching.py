@@ -17,7 +17,7 @@ from ncyber_cli.worlds.reach_loop import BELIEF_S, STEP_S, external_force, pursu
 from ncyber_cli.worlds.reach_task import BIN_S, draw_schedule
 from ncyber_cli.worlds.simulated import SimulatedAnimal
 
-TRIAL_S = 4.0
+TRIAL_S = 2.0
 RADIUS_M = (0.06, 0.1)  # of the goals, around the centre
 JITTER = 0.4  # of their directions, as a share of an even spacing
 GOAL_SD_M = 0.003  # each time a goal is taken up it lies a little elsewhere
@@ -27,12 +27,12 @@ Floats = NDArray[np.float64]
 
 def simulate(
     *,
-    trials: int = 120,
+    trials: int = 240,
     seed: int = 0,
     animal: int = 0,
     units: int | None = None,
     prototypes: int = 4,
-    rate_hz: float = 0.6,
+    rate_hz: float = 0.8,
     pulse_probability: float = 0.3,
     nuisance_sd: float = 0.05,
     gain_sd: float = 0.03,
