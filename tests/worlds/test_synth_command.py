@@ -36,7 +36,15 @@ def test_existing_files_stop_the_command_before_it_writes(tmp_path: Path) -> Non
     assert "lorenz-2" in _synth(*words, "--overwrite")
 
 
+def test_a_switching_animal_has_as_many_goals_as_asked_for(tmp_path: Path) -> None:
+    _synth("switching", "--out", str(tmp_path), "--trials", "3", "--units", "20", "--prototypes", "3")
+    constants = read_truth(tmp_path / "switching-1.nwb").constants
+    assert [name for name in constants if name.endswith("_x_m")] == [f"prototype_{k}_x_m" for k in range(3)]
+
+
 def test_an_option_of_another_world_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no --prototypes.*\n?.*synth switching"):
+        _synth("reach", "--out", str(tmp_path), "--prototypes", "3")
     with pytest.raises(UsageError, match="no --goals"):
         _synth("lorenz", "--out", str(tmp_path), "--goals", "disc")
     assert list(tmp_path.iterdir()) == []
