@@ -154,7 +154,7 @@ def test_a_linear_body_is_led_to_its_goal_and_held_there() -> None:
         body.drive = torch.nn.Parameter(torch.eye(4).double())
         controller = lqr(body, n_velocity=0)
         controller.position_weight.log_shared.copy_((20 / body.sd).square().log())
-            controller.position_weight.deviation.zero_()
+        controller.position_weight.deviation.zero_()
         controller.bound.hold(1e9)
         here, terms, latent = controller.at(ANIMAL), body.at(ANIMAL), random(3, 3)
         goal = body.mean + body.sd * random(3, 4, seed=3)
