@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from ncyber_cli.data.batches import Batch
@@ -93,6 +93,7 @@ class Posterior:
     kl_objective: Float[Tensor, "time trial"]
     kl_actuator: Float[Tensor, " trial"]
     messages: Messages
+    bins_ahead: Int[Tensor, "trial time"]  # since the body fed back was a recorded one; 1 is one step ahead
 
 
 def sample_posterior(
@@ -124,7 +125,15 @@ def sample_posterior(
     actuator, kl_actuator = _first_actuator(loop, messages, noise.actuator)
     trajectory = loop.unroll(given_of(model, batch, noise, objective, actuator, own_body), correction)
     kl_latent = correction_kl(trajectory.prior_latent, correction, variance, constant)
-    return Posterior(trajectory, objective, kl_latent, kl_objective, kl_actuator, messages)
+    ahead = bins_ahead(torch.zeros_like(batch.mask) if own_body is None else own_body)
+    return Posterior(trajectory, objective, kl_latent, kl_objective, kl_actuator, messages, ahead)
+
+
+def bins_ahead(own_body: Bool[Tensor, "trial time"]) -> Int[Tensor, "trial time"]:
+    """How many bins each prediction of the body reaches: since the last bin before it that was not the model's own."""
+    bins = torch.arange(own_body.shape[1], device=own_body.device)
+    told = torch.where(own_body, -1, bins).cummax(1).values
+    return bins - torch.cat([torch.full_like(told[:, :1], -1), told[:, :-1]], 1)
 
 
 def given_of(
@@ -186,7 +195,7 @@ def elbo_terms(
     body = torch.zeros_like(neural)
     if loop.body is not None:
         residual, recorded = body_residuals(loop, batch, trajectory)
-        body = loop.body.residual.log_density(residual, batch.animal, recorded).sum(1)
+        body = loop.body.residual.log_density(residual, batch.animal, recorded, posterior.bins_ahead).sum(1)
     state = posterior.messages.causal_state
     causal = model.causal_latent(state).log_density(trajectory.latent.detach())
     probability = prototype_probability(loop.objective, posterior.objective, batch.mask, batch.mask)

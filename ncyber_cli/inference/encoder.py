@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ncyber_cli.data.batches import Batch
 from ncyber_cli.inference.recurrence import Backbone
 
+N_FLAG = 2  # neural seen, body seen
 _SMOOTHING_S = 0.05  # width of the fixed kernel behind the warm-started path from data to latent
 _FIRST_LOG_RATIO = -1.0  # of message to prior precision: a gain of a quarter
 _FIRST_OBJECTIVE_LOG_RATIO = -3.0  # the objective starts as something that hardly moves, after its first bin
@@ -48,6 +49,22 @@ class Messages:
     actuator: Float[Tensor, "trial n_control"]  # in the first bin, in units of the control scale
     actuator_log_sd: Float[Tensor, "trial n_control"]
     causal_state: Float[Tensor, "time trial hidden"]  # of the forward pass: knows nothing after its bin
+    state: Float[Tensor, "time trial width"]  # of every pass
+
+
+class ReadIn(nn.Module):
+    """What is shown in each bin as one vector: each session's neurons through weights of their own."""
+
+    def __init__(self, n_session: int, n_unit: int, n_rest: int, hidden: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(n_session, n_unit, hidden) / math.sqrt(n_unit))
+        self.offset = nn.Parameter(torch.zeros(n_session, hidden))
+        self.rest = nn.Linear(n_rest, hidden)  # behaviour, inputs and flags
+
+    def forward(self, view: View) -> Float[Tensor, "time trial hidden"]:
+        rest = self.rest(torch.cat([view.body, view.input, view.flags], -1)) + self.offset[view.session][:, None]
+        embedded = torch.relu(torch.baddbmm(rest, view.neural, self.weight[view.session]))
+        return embedded.transpose(0, 1).contiguous()
 
 
 class Encoder(nn.Module):
@@ -80,10 +97,8 @@ class Encoder(nn.Module):
         self.register_buffer("body_mean", torch.zeros(n_body))
         self.register_buffer("body_sd", torch.ones(n_body))
         self.register_buffer("body_step_sd", torch.ones(n_body))
-        self.read_in = nn.Parameter(torch.randn(n_session, n_unit, hidden) / math.sqrt(n_unit))
-        self.read_in_offset = nn.Parameter(torch.zeros(n_session, hidden))
+        self.read_in = ReadIn(n_session, n_unit, 2 * n_body + n_input + N_FLAG, hidden)
         self.latent_path = nn.Parameter(torch.zeros(n_session, n_unit, n_latent))  # data-only start of k_t
-        self.read_rest = nn.Linear(2 * n_body + n_input + 2, hidden)
         self.forward_pass = Backbone(hidden)
         self.backward_pass = Backbone(hidden) if bidirectional else None
         width = 2 * hidden if bidirectional else hidden
@@ -138,11 +153,7 @@ class Encoder(nn.Module):
         return torch.cat([(body - self.body_mean) / self.body_sd * allowed, torch.cat([first, change], 1)], -1)
 
     def forward(self, view: View) -> Messages:
-        rest = self.read_rest(torch.cat([view.body, view.input, view.flags], -1))
-        embedded = torch.relu(
-            torch.baddbmm(rest + self.read_in_offset[view.session][:, None], view.neural, self.read_in[view.session])
-        )
-        embedded = embedded.transpose(0, 1).contiguous()
+        embedded = self.read_in(view)
         causal = self.forward_pass(embedded)
         state = causal
         if self.backward_pass is not None:
@@ -162,6 +173,7 @@ class Encoder(nn.Module):
             actuator,
             log_sd.clamp(-8, 2) - 2.0,
             causal,
+            state,
         )
 
     def _latent_path(self, view: View) -> Float[Tensor, "trial time n_latent"]:
@@ -181,31 +193,3 @@ def _turn(values: Float[Tensor, "time trial n"], length: Int[Tensor, " trial"]) 
     bins = torch.arange(len(values), device=values.device)[:, None]
     index = torch.where(bins < length, length - 1 - bins, bins)
     return torch.gather(values, 0, index[:, :, None].expand_as(values))
-
-
-class CausalHead(nn.Module):
-    """q_c(x_t, o_t, u_t, m_t | data <= t): a Gaussian per bin, trained on samples of the smoothing posterior.
-
-    Trained by log-likelihood, not by the prior's KL: a change of belief is not a change of objective.
-    """
-
-    def __init__(self, hidden: int, sizes: dict[str, int]) -> None:
-        super().__init__()
-        self.sizes = {name: size for name, size in sizes.items() if size}
-        total = sum(self.sizes.values())
-        self.net = nn.Sequential(nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, 2 * total))
-
-    def forward(self, state: Float[Tensor, "time trial hidden"]) -> dict[str, tuple[Tensor, Tensor]]:
-        """Mean and log sd of each quantity, (time, trial, n), in normalised units."""
-        mean, log_sd = self.net(state).chunk(2, -1)
-        widths = list(self.sizes.values())
-        pairs = zip(mean.split(widths, -1), log_sd.clamp(-6, 4).split(widths, -1), strict=True)
-        return dict(zip(self.sizes, pairs, strict=True))
-
-    def log_likelihood(self, state: Tensor, samples: dict[str, Tensor]) -> Float[Tensor, "time trial"]:
-        """Of detached posterior samples, summed over features."""
-        total = state.new_zeros(state.shape[:2])
-        for name, (mean, log_sd) in self(state).items():
-            surprise = (samples[name].detach() - mean) * torch.exp(-log_sd)
-            total = total - (0.5 * surprise.square() + log_sd + 0.5 * math.log(2 * math.pi)).sum(-1)
-        return total

@@ -44,6 +44,12 @@ class Emission(nn.Module):
         """Expected observation per bin."""
         return predictor
 
+    def sample(
+        self, predictor: Tensor, session: Tensor, generator: torch.Generator | None
+    ) -> Float[Tensor, "trial time unit"]:
+        """An observation of every unit in every bin."""
+        raise TypeError(f"{type(self).__name__} has no likelihood of its own")
+
     @torch.no_grad()
     def silence(self, units: Bool[Tensor, "session unit"]) -> None:
         """From now on these units emit nothing: their rate is zero whatever the latents do."""
@@ -67,6 +73,9 @@ class Poisson(Emission):
     def rate(self, predictor: Tensor, session: Tensor) -> Tensor:
         return predictor.clamp(max=_LARGEST_LOG_RATE).exp()
 
+    def sample(self, predictor: Tensor, session: Tensor, generator: torch.Generator | None) -> Tensor:
+        return torch.poisson(self.rate(predictor, session), generator)
+
     def silence(self, units: Bool[Tensor, "session unit"]) -> None:
         super().silence(units)
         self.offset.data[units] = -torch.inf
@@ -87,6 +96,10 @@ class NegativeBinomial(Emission):
 
     def rate(self, predictor: Tensor, session: Tensor) -> Tensor:
         return predictor.clamp(max=_LARGEST_LOG_RATE).exp()
+
+    def sample(self, predictor: Tensor, session: Tensor, generator: torch.Generator | None) -> Tensor:
+        shape = self.log_r.exp()[session][:, None].expand_as(predictor)
+        return torch.poisson(self.rate(predictor, session) * _gamma(shape, generator) / shape, generator)
 
     def silence(self, units: Bool[Tensor, "session unit"]) -> None:
         super().silence(units)
@@ -124,6 +137,17 @@ class Gaussian(Emission):
         """Begin at the data's own variance."""
         self.variance[session] = variance.clamp(min=1e-12).to(self.variance.dtype)
         self.variance_floor[session] = _VARIANCE_FLOOR * self.variance[session]
+
+    def sample(self, predictor: Tensor, session: Tensor, generator: torch.Generator | None) -> Tensor:
+        own = torch.randn(predictor.shape, generator=generator, device=predictor.device, dtype=predictor.dtype)
+        if self.correlated:
+            rho = torch.sigmoid(self.raw_rho)[session]
+            fresh = (1 - rho.square()).sqrt()
+            noise = [own[:, 0]]
+            for step in own[:, 1:].unbind(1):
+                noise.append(torch.addcmul(fresh * step, rho, noise[-1]))
+            own = torch.stack(noise, 1)
+        return predictor + self.variance.sqrt()[session][:, None] * own
 
     def private(
         self, observation: Tensor, observed: Bool[Tensor, "trial time unit"], predictor: Tensor, session: Tensor
@@ -173,12 +197,23 @@ class ZeroInflatedGamma(Emission):
         self.event_offset = nn.Parameter(torch.zeros(n_session, n_unit))
         self.log_shape = nn.Parameter(torch.zeros(n_session, n_unit))
 
+    def _shape(self, session: Tensor) -> Float[Tensor, "trial 1 unit"]:
+        shape: Tensor = softplus(self.log_shape[session][:, None]) + 1e-2
+        return shape
+
     def event_logit(self, predictor: Tensor, session: Tensor) -> Tensor:
         return self.event_offset[session][:, None] + self.event_slope[session][:, None] * predictor
 
     def rate(self, predictor: Tensor, session: Tensor) -> Tensor:
         mean = predictor.clamp(max=_LARGEST_LOG_RATE).exp()
         return torch.sigmoid(self.event_logit(predictor, session)) * mean
+
+    def sample(self, predictor: Tensor, session: Tensor, generator: torch.Generator | None) -> Tensor:
+        mean = predictor.clamp(max=_LARGEST_LOG_RATE).exp()
+        lot = torch.rand(predictor.shape, generator=generator, device=predictor.device, dtype=predictor.dtype)
+        shape = self._shape(session).expand_as(predictor)
+        size = mean * _gamma(shape, generator) / shape
+        return torch.where(lot < torch.sigmoid(self.event_logit(predictor, session)), size, 0.0)
 
     def silence(self, units: Bool[Tensor, "session unit"]) -> None:
         super().silence(units)
@@ -188,11 +223,17 @@ class ZeroInflatedGamma(Emission):
     def log_density(self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor) -> Tensor:
         log_mean = predictor.clamp(min=-_LARGEST_LOG_RATE, max=_LARGEST_LOG_RATE)
         logit = self.event_logit(predictor, session)
-        shape = softplus(self.log_shape[session][:, None]) + 1e-2
+        shape = self._shape(session)
         size = torch.where(observation > 0, observation, torch.ones_like(observation))
         log_scale = log_mean - shape.log()
         gamma = (shape - 1) * size.log() - size / log_scale.exp() - torch.lgamma(shape) - shape * log_scale
         return torch.where(observation > 0, logsigmoid(logit) + gamma, logsigmoid(-logit))
+
+
+def _gamma(shape: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Gamma draws of scale one; torch.distributions takes no generator."""
+    drawn: Tensor = torch._standard_gamma(shape, generator)
+    return drawn
 
 
 EMISSIONS: dict[str, type[Emission]] = {

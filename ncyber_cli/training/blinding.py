@@ -1,7 +1,9 @@
 """What the encoder is denied in training, so that the model has to know: spans, entries, whole modalities.
 
 Correction masking: in random spans the encoder is blind and the chain runs on the prior alone, while
-everything in the span is still scored. Dropout: entries that the encoder has to do without; with
+everything in the span is still scored. Closed loop: in a share of trials, which rises as training goes, a
+blind span reaches from a random bin to the trial's end and the model's own body, without noise, is fed back
+in place of the recorded one, which it is scored on. Dropout: entries that the encoder has to do without; with
 coordinated dropout (Keshtkaran & Pandarinath 2019) they alone are scored. On Lorenz spikes plain
 input dropout reached in 60 epochs what coordinated dropout reached in 130. Modality dropout: so that
 one run infers from neurons, from behaviour, or from both.
@@ -24,7 +26,7 @@ _NO_NEURAL, _NO_BODY = 0.1, 0.2  # share of trials without the modality
 @dataclass(frozen=True)
 class Blinding:
     visible: Bool[Tensor, "trial time"]
-    own_body: Bool[Tensor, "trial time"]  # bins in which the model's own body is fed back
+    own_body: Bool[Tensor, "trial time"]  # bins in which the model's own body is fed back; none of them is visible
     keep: Bool[Tensor, "trial time unit"] | None
     keep_scale: float
     scored: Float[Tensor, "trial time unit"]  # weight of each entry's likelihood
@@ -38,8 +40,24 @@ def shown(batch: Batch, inference: Inference) -> tuple[Bool[Tensor, " trial"], B
     return always & ("neural" in inference.inputs), always & ("behavior" in inference.inputs)
 
 
-def draw_blinding(batch: Batch, inference: Inference, generator: torch.Generator | None) -> Blinding:
-    """Random blinding of one training step."""
+def draw_shown(
+    batch: Batch, inference: Inference, generator: torch.Generator | None
+) -> tuple[Bool[Tensor, " trial"], Bool[Tensor, " trial"]]:
+    """As `shown`, but for some trials in which one of two modalities is hidden."""
+    show_neural, show_body = shown(batch, inference)
+    if len(inference.inputs) < 2:
+        return show_neural, show_body
+    lot = torch.rand(len(batch.session), generator=generator, device=batch.observation.device)
+    return show_neural & (lot >= _NO_NEURAL), show_body & (lot < 1 - _NO_BODY)
+
+
+def draw_blinding(
+    batch: Batch, inference: Inference, generator: torch.Generator | None, progress: float = 1.0
+) -> Blinding:
+    """Random blinding of one training step; `progress` is the share of training that is done.
+
+    The share of closed-loop trials rises linearly: a model that knows nothing yet has nothing to feed back.
+    """
     n_trial, n_time = batch.mask.shape
     device, dtype = batch.observation.device, batch.observation.dtype
 
@@ -52,11 +70,11 @@ def draw_blinding(batch: Batch, inference: Inference, generator: torch.Generator
     bins = torch.arange(n_time, device=device)
     span = (bins >= start[:, None]) & (bins < (start + length)[:, None])
     span = span & (uniform(n_trial) < inference.masking.probability)[:, None]
-    own_body = span & (uniform(n_trial) < inference.masking.closed_loop)[:, None]
-    show_neural, show_body = shown(batch, inference)
-    if len(inference.inputs) == 2:
-        lot = uniform(n_trial)
-        show_neural, show_body = show_neural & (lot >= _NO_NEURAL), show_body & (lot < 1 - _NO_BODY)
+    closed = uniform(n_trial) < inference.masking.closed_loop * progress
+    begin = 1 + torch.floor(uniform(n_trial) * (batch.mask.sum(1) - 1))
+    own_body = closed[:, None] & (bins >= begin[:, None])
+    span = span | own_body
+    show_neural, show_body = draw_shown(batch, inference, generator)
     share = inference.dropout.share
     scored = batch.observed.to(dtype)
     if share == 0:

@@ -61,7 +61,7 @@ class Start:
         self.epoch = self.step = self.refused = self.refused_in_a_row = self.best_epoch = self.waited = 0
         self.elbos: list[Tensor] = []  # of the present epoch's steps, NaN where refused
         self.best_elbo = float("-inf")
-        self.best: dict[str, Tensor] = _copy(model)
+        self.best: dict[str, Tensor] = copy_of(model)
         self.prototypes: PrototypeChoice | None = None
         self._unread: list[tuple[Picks, Tensor]] = []
 
@@ -79,7 +79,7 @@ class Start:
         """Everything that the rest of the fit depends on, as plain data."""
         self._read_refusals()
         return {
-            "model": _copy(self.model),
+            "model": copy_of(self.model),
             "optimizer": self.optimizer.state_dict(),
             "order": self.order_at_epoch,
             "noise": self.noise.get_state(),
@@ -129,7 +129,7 @@ class Start:
         set_learning_rate(self.optimizer, self.spec.training.learning_rate, progress)
         anneal(model, progress)
         batch = self.cohort.batch(picks).to(self.device)
-        blinding = draw_blinding(batch, self.spec.inference, self.noise)
+        blinding = draw_blinding(batch, self.spec.inference, self.noise, progress)
         noise = draw_noise(model, batch.mask.shape[1], len(picks), self.noise)
         result = train_step(model, self.optimizer, batch, blinding, noise, kl_weight(progress), len(self.training))
         self._note(picks, result)
@@ -181,14 +181,15 @@ class Start:
     def _choose(self, elbo: float) -> bool:
         """Keep the model if it is the best so far. Before ELBOs can be compared the latest stands in."""
         if not settled(self.model, self.progress):
-            self.best, self.best_epoch = _copy(self.model), self.epoch
+            self.best, self.best_epoch = copy_of(self.model), self.epoch
             return False
         self.waited += 1
         if not elbo > self.best_elbo:  # NaN is no better either
             return False
-        self.best, self.best_elbo, self.best_epoch, self.waited = _copy(self.model), elbo, self.epoch, 0
+        self.best, self.best_elbo, self.best_epoch, self.waited = copy_of(self.model), elbo, self.epoch, 0
         return True
 
 
-def _copy(model: NeuroModel) -> dict[str, Tensor]:
+def copy_of(model: NeuroModel) -> dict[str, Tensor]:
+    """The model's weights and buffers as they are now."""
     return {name: value.detach().clone() for name, value in model.state_dict().items()}

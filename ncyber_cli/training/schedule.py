@@ -34,11 +34,15 @@ def make_optimizer(model: NeuroModel, learning_rate: float, weight_decay: float)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float, progress: float) -> None:
-    """Linear warm-up, then a cosine; `progress` is the share of training that is done."""
-    cosine = _LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-    factor = min(1.0, (progress + 1e-3) / _WARM_UP) * cosine
+    """Set every group's rate; `progress` is the share of training that is done."""
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate * factor * group["speed"]
+        group["lr"] = learning_rate * warm_cosine(progress) * group["speed"]
+
+
+def warm_cosine(progress: float) -> float:
+    """Share of the learning rate: a linear warm-up, then a cosine."""
+    cosine = _LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+    return min(1.0, (progress + 1e-3) / _WARM_UP) * cosine
 
 
 def kl_weight(progress: float) -> float:

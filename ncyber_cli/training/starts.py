@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ncyber_cli.data.batches import Cohort
+from ncyber_cli.data.recording import TRAIN
 from ncyber_cli.errors import Interrupted
 from ncyber_cli.inference.assemble import assemble
 from ncyber_cli.model.layout import Layout
@@ -21,12 +22,14 @@ from ncyber_cli.spec import Spec
 from ncyber_cli.training.checkpoint import BEST, LAST, save
 from ncyber_cli.training.evaluate import choosing_trials
 from ncyber_cli.training.interrupts import Interrupts
-from ncyber_cli.training.loop import EpochResult, Start
+from ncyber_cli.training.learn_to_read import learn_to_read
+from ncyber_cli.training.loop import EpochResult, Start, copy_of
 from ncyber_cli.training.place_prototypes import PrototypeChoice
 from ncyber_cli.training.signs import Signs, signs_of
 from ncyber_cli.training.warm_start import warm_start
 
 _SAVE_EVERY_S = 30.0
+_RESTARTS = 2  # at most, of starts whose signs are bad; where three fall into the cheap optimum so will a fourth
 Report = Callable[[Mapping[str, Any]], None]
 
 
@@ -78,9 +81,12 @@ def fit(job: Job, log: MetricsLog, report: Report, state: Mapping[str, Any] | No
     if state is not None:
         starts.load(state)
     with Interrupts() as interrupts:
-        while len(starts.finished) < job.spec.training.starts:
-            if not starts.train(lambda: interrupts.received is not None):
-                break
+
+        def stop() -> bool:
+            return interrupts.received is not None
+
+        if all(starts.train(stop) for _ in starts.due()):
+            starts.learn_to_read(stop)
         starts.save()
     if interrupts.received is not None:
         what = f"stopped by {signal.Signals(interrupts.received).name}, everything is saved in {job.folder}"
@@ -119,6 +125,14 @@ class _Starts:
         finished = [asdict(result) for result in self.finished]
         return {"seed": self.job.seed, "finished": finished, "kept": self.kept, "current": current}
 
+    def due(self) -> Iterator[int]:
+        """Index of each start to train: those asked for, and another for each that fell into the cheap optimum."""
+        while len(self.finished) < self.job.spec.training.starts + min(_RESTARTS, self._fallen()):
+            yield len(self.finished)
+
+    def _fallen(self) -> int:
+        return sum(bool(result.signs.warnings()) for result in self.finished)
+
     def train(self, stop: Callable[[], bool]) -> bool:
         """Train the start that is due; False if it was stopped before it was done."""
         if self.current is None:
@@ -130,6 +144,18 @@ class _Starts:
             return False
         self._finish(start)
         return True
+
+    def learn_to_read(self, stop: Callable[[], bool]) -> None:
+        """Let the readers of the best start learn, unless stopped before they have."""
+        job = self.job
+        model = assemble(job.spec, job.layout, torch.Generator().manual_seed(job.seed)).to(job.device)
+        model.load_state_dict(self.kept)
+        if model.readers is None or model.readers.ready:
+            return
+        self.report({"message": "learning to read the objective from simulated trials"})
+        choosing, _ = choosing_trials(job.cohort)
+        if learn_to_read(model, job.cohort, job.cohort.picks(TRAIN), choosing, job.spec, job.seed, stop):
+            self.kept = copy_of(model)
 
     def save(self) -> None:
         """Write best.pt, then last.pt, which alone is enough to go on."""
@@ -200,5 +226,7 @@ class _Starts:
         self.report({**event, "label": self._name()})
 
     def _name(self) -> str:
-        starts = self.job.spec.training.starts
-        return "fit" if starts == 1 else f"start {len(self.finished) + 1} of {starts}"
+        number, asked = len(self.finished) + 1, self.job.spec.training.starts
+        if number > asked:
+            return f"restart {number - asked}"
+        return "fit" if asked == 1 else f"start {number} of {asked}"
