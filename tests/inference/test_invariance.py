@@ -182,8 +182,11 @@ def test_the_causal_head_ignores_the_future_and_the_length_of_the_trial(encoder:
     ended = replace(tiny.batch, mask=tiny.batch.mask & ~future)
 
     def told(batch: Batch) -> Tensor:
-        head = tiny.model.causal(messages_of(tiny, batch).causal_state)
-        return torch.cat([value for pair in head.values() for value in pair], -1)[: until + 1]
+        view = tiny.view(batch)
+        readers = tiny.model.readers
+        assert readers is not None
+        found = [tiny.model.causal_latent(tiny.model.encoder(view).causal_state), *readers.causal(view).values()]
+        return torch.cat([value for mixture in found for value in mixture.moments()], -1)[: until + 1]
 
     with torch.no_grad():
         now = told(tiny.batch)
