@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tiny import place_prototypes
 
 from ncyber_cli.inference.assemble import assemble
 from ncyber_cli.pipeline.sessions import cohort_of, read_sessions
@@ -70,6 +71,7 @@ def finished_run(
     layout = measure(spec, cohort)
     made = assemble(spec, layout, torch.Generator().manual_seed(0))
     warm_start(made, cohort)
+    place_prototypes(made)
     folder.mkdir(parents=True)
     save(folder / BEST, spec=spec, layout=layout, model_state=made.state_dict())
     return folder

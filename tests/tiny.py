@@ -179,11 +179,11 @@ def make_tiny(kind: str = "reach", *, dtype: str = "float64", inference: dict[st
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
-    _place_prototypes(model)
+    place_prototypes(model)
     return Tiny(spec, cohort, model, cohort.batch(cohort.picks()))
 
 
-def _place_prototypes(model: NeuroModel) -> None:
+def place_prototypes(model: NeuroModel) -> None:
     """Prior `switching` in its final form."""
     objective = model.loop.objective
     if objective is not None and objective.prototypes is not None:

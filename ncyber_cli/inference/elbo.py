@@ -89,6 +89,7 @@ class Posterior:
 
     trajectory: Trajectory
     objective: Float[Tensor, "time trial n_objective"] | None
+    chain: Float[Tensor, "time trial n_objective"] | None  # the objective as the ELBO has it, before it is read
     kl_latent: Float[Tensor, "time trial"]
     kl_objective: Float[Tensor, "time trial"]
     kl_actuator: Float[Tensor, " trial"]
@@ -116,17 +117,17 @@ def sample_posterior(
     seen = view.seen.T
     variance = loop.latent_variance(seen.shape[0])
     correction, constant = diagonal_correction(messages.latent, messages.latent_log_ratio, variance, noise.latent, seen)
-    objective, kl_objective = None, torch.zeros_like(constant)
+    objective, chain, kl_objective = None, None, torch.zeros_like(constant)
     if loop.objective is not None:
         found = objective_posterior(loop.objective, messages, noise.objective, seen)
-        objective, kl_objective = found.path, found.kl
+        objective, chain, kl_objective = found.path, found.path, found.kl
         if read and model.readers is not None and model.readers.ready:
             objective = reading_of(model.readers, loop.objective, messages, seen).of(objective)
     actuator, kl_actuator = _first_actuator(loop, messages, noise.actuator)
     trajectory = loop.unroll(given_of(model, batch, noise, objective, actuator, own_body), correction)
     kl_latent = correction_kl(trajectory.prior_latent, correction, variance, constant)
     ahead = bins_ahead(torch.zeros_like(batch.mask) if own_body is None else own_body)
-    return Posterior(trajectory, objective, kl_latent, kl_objective, kl_actuator, messages, ahead)
+    return Posterior(trajectory, objective, chain, kl_latent, kl_objective, kl_actuator, messages, ahead)
 
 
 def bins_ahead(own_body: Bool[Tensor, "trial time"]) -> Int[Tensor, "trial time"]:
@@ -198,7 +199,7 @@ def elbo_terms(
         body = loop.body.residual.log_density(residual, batch.animal, recorded, posterior.bins_ahead).sum(1)
     state = posterior.messages.causal_state
     causal = model.causal_latent(state).log_density(trajectory.latent.detach())
-    probability = prototype_probability(loop.objective, posterior.objective, batch.mask, batch.mask)
+    probability = prototype_probability(loop.objective, posterior.chain, batch.mask, batch.mask)
     if model.causal_prototypes is not None and probability is not None:
         causal = causal + model.causal_prototypes.log_likelihood(state, probability)
     return ElboTerms(neural, body, kl_latent, kl_objective, (causal * in_trial).sum(0))

@@ -171,7 +171,7 @@ def sample_groups(
         "body": trajectory.body,
     }
     told = batch.mask if seen is None else batch.mask & seen
-    groups[PROTOTYPES] = prototype_probability(model.loop.objective, posterior.objective, told, batch.mask)
+    groups[PROTOTYPES] = prototype_probability(model.loop.objective, posterior.chain, told, batch.mask)
     found = {name: values.transpose(0, 1) for name, values in groups.items() if values is not None}
     emission = model.loop.emission
     predictor = emission.predictor(found["latents"], batch.session)

@@ -167,4 +167,4 @@ def _silenced(path: PathNoise) -> PathNoise:
         objective=noise.objective.masked_fill(later, 0),
         body=noise.body.masked_fill(later, 0),
     )
-    return PathNoise(silent, torch.ones_like(path.jump))
+    return PathNoise(silent, path.jump.masked_fill(later[:, :, 0], 1))
