@@ -9,6 +9,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from ncyber_cli.outputs.flat_density import flat_log_likelihood, numbers_of_flat
+
 Floats = NDArray[np.float64]
 
 MOST_CLUSTERS = 12
@@ -43,7 +45,9 @@ def fit_clusters(objective: NDArray[np.floating], trial: NDArray[np.integer]) ->
 
     `objective` (bin, n_objective) is finite and in the order of time within each trial, `trial` (bin,) says which
     trial a bin is of. Bins of one trial are nearly copies of each other. BIC therefore counts independent values,
-    not bins: otherwise every trial of a wide blob would become a cluster of its own.
+    not bins: otherwise every trial of a wide blob would become a cluster of its own. Goals that lie anywhere in a
+    region are no clusters, though several Gaussians describe them better than one: a single blob of any flatness is
+    among what BIC compares, and where it is best all objectives are one cluster.
     """
     values = np.asarray(objective, np.float64)
     if not len(values):
@@ -54,9 +58,9 @@ def fit_clusters(objective: NDArray[np.floating], trial: NDArray[np.integer]) ->
     independent = independent_values(standard, trial)
     # A component needs more values than axes to have a covariance.
     most = min(MOST_CLUSTERS, int(independent) // (values.shape[1] + 1))
-    if most < 2:
-        return Clusters(values.mean(0)[None], np.ones(1), np.diag(1 / spread)[None])
-    found = _lowest_bic(standard, independent, most)
+    found = None if most < 2 else _lowest_bic(standard, independent, most)
+    if found is None:
+        return Clusters(centre[None], np.ones(1), np.diag(1 / spread)[None])
     order = np.argsort(-found.weight, kind="stable")
     root = found.precision_root[order] / spread[:, None]
     return Clusters(found.mean[order] * spread + centre, found.weight[order], root)
@@ -79,11 +83,14 @@ def independent_values(standard: Floats, trial: NDArray[np.integer]) -> float:
     return len(standard) / effect
 
 
-def _lowest_bic(standard: Floats, independent: float, most: int) -> Clusters:
+def _lowest_bic(standard: Floats, independent: float, most: int) -> Clusters | None:
+    """The best mixture of at most `most` Gaussians; None where a single blob is better than all."""
     from sklearn.exceptions import ConvergenceWarning  # scikit-learn takes a second to import
     from sklearn.mixture import GaussianMixture
 
-    (_, n_axis), best, lowest = standard.shape, None, np.inf
+    (_, n_axis), best = standard.shape, None
+    flat = flat_log_likelihood(standard, _SMALLEST_SD)
+    lowest = -2 * independent * flat + numbers_of_flat(n_axis) * np.log(independent)
     for size, shape in product(range(1, most + 1), ("tied", "full")):
         mixture = GaussianMixture(
             size,
@@ -101,6 +108,7 @@ def _lowest_bic(standard: Floats, independent: float, most: int) -> Clusters:
         bic = -2 * independent * mixture.score(standard) + numbers * np.log(independent)
         if bic < lowest:
             best, lowest = mixture, bic
-    assert best is not None  # a finite score is lower than infinity
+    if best is None:
+        return None
     root = np.broadcast_to(best.precisions_cholesky_, (best.n_components, n_axis, n_axis))
     return Clusters(best.means_, best.weights_, root)

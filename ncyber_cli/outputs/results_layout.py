@@ -15,7 +15,8 @@
     objectives/cluster (trial, time)    row of cluster_mean that the bin's mean objective belongs to, the largest
                                         cluster first; -1 outside mask
     objectives/cluster_mean (cluster, n_objective)
-                                        of a mixture of 1 to 12 Gaussians, size by BIC, fitted to the animal's
+                                        of a mixture of 1 to 12 Gaussians, size by BIC (1 where goals lie anywhere in
+                                        a region), fitted to the animal's
                                         training trials (all trials where there are none)
     objectives/prototype (trial, time, prototype)
                                         of prior `switching` alone: the probability of each prototype

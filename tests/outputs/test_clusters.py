@@ -40,6 +40,16 @@ def test_one_blob_is_one_cluster(share: float) -> None:
     assert len(fit_clusters(*flat(objective)).mean) == 1
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_goals_anywhere_on_a_disc_are_no_clusters(seed: int) -> None:
+    """Three Gaussians describe an even disc better than one does, which makes them no goals."""
+    rng = np.random.default_rng(seed)
+    radius, angle = np.sqrt(rng.uniform(size=160)), rng.uniform(0, 2 * np.pi, 160)
+    goal = 0.1 * radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    objective = goal[:, None] + 0.001 * rng.normal(size=(160, 12, 2))
+    assert len(fit_clusters(*flat(objective)).mean) == 1
+
+
 def test_values_that_repeat_exactly_are_found_once() -> None:
     three = np.array([[0.0, 5.0], [1.0, 5.0], [3.0, 5.0]])[np.arange(60) % 3]  # one axis never moves
     clusters = fit_clusters(*flat(np.repeat(three[:, None], 10, axis=1)))
