@@ -12,6 +12,7 @@ import typer
 
 from ncyber_cli import __version__
 from ncyber_cli.commands.design import design
+from ncyber_cli.commands.evaluate import evaluate
 from ncyber_cli.commands.fit import fit
 from ncyber_cli.commands.infer import infer
 from ncyber_cli.commands.init import init
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (init, inspect, validate, fit, infer, simulate, design, synth):
+for command in (init, inspect, validate, fit, infer, evaluate, simulate, design, synth):
     app.command()(command)
 
 

@@ -41,6 +41,12 @@ class ResourceError(NcyberError):
     exit_code = 7
 
 
+class RequirementUnmet(NcyberError):
+    """Everything was done and written; a metric that had to be met was not."""
+
+    exit_code = 8
+
+
 class Interrupted(NcyberError):
     """A signal ended the run after its state was saved; the exit code is 128 + signal."""
 

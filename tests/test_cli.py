@@ -15,7 +15,7 @@ from command_line import ENVIRONMENT, ncyber, run_python
 from ncyber_cli import __version__, cli
 from ncyber_cli.errors import Interrupted, NumericalError, SpecError
 
-COMMANDS = ("init", "inspect", "validate", "fit", "infer", "simulate", "design", "synth")
+COMMANDS = ("init", "inspect", "validate", "fit", "infer", "evaluate", "simulate", "design", "synth")
 HEAVY = ("torch", "pynwb", "h5py", "numpy", "scipy", "yaml", "click")  # typer itself brings pydantic
 
 
