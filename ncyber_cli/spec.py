@@ -340,7 +340,9 @@ class Masking(Part):
     probability: Annotated[float, Field(ge=0, le=1)] = Field(0.5, description="share of trials with a span")
     span_bins: Annotated[tuple[int, int], Field(strict=False)] = (3, 15)
     closed_loop: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.0, description="share of spans fed by the model's own body"
+        0.0,
+        description="share of trials, rising to this over training, in which the model's own body is fed back in "
+        "place of the recorded one from a random bin on",
     )
 
     @model_validator(mode="after")

@@ -34,10 +34,19 @@ class StudentScale(nn.Module):
         self.register_buffer("floor", _SCALE_FLOOR * start)
 
     def log_density(
-        self, residual: Tensor, animal: Int[Tensor, " trial"], recorded: Tensor
+        self,
+        residual: Tensor,
+        animal: Int[Tensor, " trial"],
+        recorded: Tensor,
+        bins_ahead: Int[Tensor, "trial time"] | None = None,
     ) -> Float[Tensor, "trial time"]:
-        """Student-t log density of (trial, time, feature) residuals, summed over recorded features."""
+        """Student-t log density of (trial, time, feature) residuals, summed over recorded features.
+
+        Residuals of a prediction several bins ahead have added up: their scale grows with the root of its reach.
+        """
         nu, scale = _DEGREES_OF_FREEDOM, self.scale[animal][:, None]
+        if bins_ahead is not None:
+            scale = scale * bins_ahead[:, :, None].to(scale.dtype).sqrt()
         constant = math.lgamma((nu + 1) / 2) - math.lgamma(nu / 2) - 0.5 * math.log(nu * math.pi)
         density = constant - scale.log() - (nu + 1) / 2 * torch.log1p((residual / scale).square() / nu)
         return (density * recorded).sum(-1)

@@ -1,9 +1,10 @@
 """What the encoder is denied in training, so that the model has to know: spans, entries, whole modalities.
 
 Correction masking: in random spans the encoder is blind and the chain runs on the prior alone, while
-everything in the span is still scored. Closed loop: in a share of trials, which rises as training goes, a
-blind span reaches from a random bin to the trial's end and the model's own body, without noise, is fed back
-in place of the recorded one, which it is scored on. Dropout: entries that the encoder has to do without; with
+everything in the span is still scored. Closed loop: in a share of trials, which rises as training goes, the
+model's own body takes the recorded one's place in the loop from a random bin on, and is scored on the recorded
+one; the encoder sees what it sees. Blind as well, a model that cannot know the goal yet learned to want nothing
+(objective R2 .90 -> .71 - .79 on a reach animal). Dropout: entries that the encoder has to do without; with
 coordinated dropout (Keshtkaran & Pandarinath 2019) they alone are scored. On Lorenz spikes plain
 input dropout reached in 60 epochs what coordinated dropout reached in 130. Modality dropout: so that
 one run infers from neurons, from behaviour, or from both.
@@ -26,7 +27,7 @@ _NO_NEURAL, _NO_BODY = 0.1, 0.2  # share of trials without the modality
 @dataclass(frozen=True)
 class Blinding:
     visible: Bool[Tensor, "trial time"]
-    own_body: Bool[Tensor, "trial time"]  # bins in which the model's own body is fed back; none of them is visible
+    own_body: Bool[Tensor, "trial time"]  # bins in which the model's own body is fed back
     keep: Bool[Tensor, "trial time unit"] | None
     keep_scale: float
     scored: Float[Tensor, "trial time unit"]  # weight of each entry's likelihood
@@ -73,7 +74,6 @@ def draw_blinding(
     closed = uniform(n_trial) < inference.masking.closed_loop * progress
     begin = 1 + torch.floor(uniform(n_trial) * (batch.mask.sum(1) - 1))
     own_body = closed[:, None] & (bins >= begin[:, None])
-    span = span | own_body
     show_neural, show_body = draw_shown(batch, inference, generator)
     share = inference.dropout.share
     scored = batch.observed.to(dtype)

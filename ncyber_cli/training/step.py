@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -45,7 +45,9 @@ def loss_of(
         show_neural=blinding.show_neural,
         show_body=blinding.show_body,
     )
-    posterior = sample_posterior(model, batch, view, noise, own_body=blinding.own_body)
+    # A body that is fed back is its mean: samples of its noise would be scored against what really happened.
+    silent = noise.body.masked_fill(blinding.own_body.T[:, :, None], 0.0)
+    posterior = sample_posterior(model, batch, view, replace(noise, body=silent), own_body=blinding.own_body)
     terms = elbo_terms(model, batch, posterior, blinding.scored)
     objective = terms.elbo(kl_weight) + _CAUSAL_WEIGHT * terms.causal
     prior = model.loop.log_prior() * (len(batch.session) / n_trial)
@@ -87,6 +89,7 @@ def _update_variances(model: NeuroModel, batch: Batch, posterior: Posterior) -> 
     with torch.no_grad():
         if loop.body is not None:
             residual, recorded = body_residuals(loop, batch, posterior.trajectory)
+            recorded = recorded & (posterior.bins_ahead == 1)[:, :, None]
             loop.body.residual.update(residual, batch.animal, recorded)
         if loop.emission.has_variance:
             predictor = loop.emission.predictor(posterior.trajectory.latent.transpose(0, 1), batch.session)

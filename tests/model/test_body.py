@@ -117,6 +117,15 @@ def test_the_residual_density_is_scipys_student_t_over_recorded_features() -> No
     np.testing.assert_allclose(scale.log_density(residual, ANIMAL, recorded), expected, rtol=1e-12)
 
 
+def test_a_prediction_several_bins_ahead_is_scored_with_the_scale_of_a_random_walk() -> None:
+    scale = StudentScale(random(2, 3).exp())
+    residual, recorded = random(3, 5, 3, seed=1), torch.ones(3, 5, 3, dtype=torch.bool)
+    ahead = torch.arange(1, 6).expand(3, -1)
+    wider = scale.scale[ANIMAL][:, None] * torch.arange(1.0, 6.0, dtype=torch.float64).sqrt()[:, None]
+    expected = scipy.stats.t.logpdf(residual, df=3, scale=wider).sum(-1)
+    np.testing.assert_allclose(scale.log_density(residual, ANIMAL, recorded, ahead), expected, rtol=1e-12)
+
+
 def test_expectation_maximisation_climbs_to_the_true_scale_of_each_animal() -> None:
     true = torch.tensor([[0.3], [2.0]], dtype=torch.float64)
     animal = torch.tensor([0, 1] * 100)

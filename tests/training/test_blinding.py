@@ -13,9 +13,9 @@ from ncyber_cli.training.blinding import Blinding, draw_blinding
 DRAWS = 400
 
 
-def draws(tiny: Tiny) -> list[Blinding]:
+def draws(tiny: Tiny, progress: float = 1.0) -> list[Blinding]:
     generator = torch.Generator().manual_seed(0)
-    return [draw_blinding(tiny.batch, tiny.spec.inference, generator) for _ in range(DRAWS)]
+    return [draw_blinding(tiny.batch, tiny.spec.inference, generator, progress) for _ in range(DRAWS)]
 
 
 def make(**inference: Any) -> Tiny:
@@ -55,11 +55,21 @@ def test_without_masking_every_bin_is_visible() -> None:
     assert all(blinding.visible.all() for blinding in draws(tiny))
 
 
-def test_the_models_own_body_is_fed_back_in_the_stated_share_of_spans_and_only_there() -> None:
-    tiny = make(masking={"probability": 1.0, "span_bins": [2, 4], "closed_loop": 0.25})
-    for blinding in draws(tiny):
-        assert not (blinding.own_body & blinding.visible).any()
-    assert share([blinding.own_body.any(1) for blinding in draws(tiny)]) == pytest.approx(0.25, abs=0.03)
+@pytest.mark.parametrize("progress", [0.0, 0.5, 1.0])
+def test_closed_loop_trials_run_to_their_end_in_a_share_that_rises(progress: float) -> None:
+    tiny = make(masking={"probability": 0.0, "closed_loop": 0.4})
+    drawn = draws(tiny, progress)
+    for blinding in drawn:
+        own, bins = blinding.own_body & tiny.batch.mask, tiny.batch.mask.sum(1)
+        assert blinding.visible.all()
+        assert not own[:, 0].any()  # the first bin is where it all starts
+        last = own[torch.arange(len(bins)), bins - 1]
+        assert torch.equal(own.any(1), last)
+        assert torch.all((own[:, 1:] != own[:, :-1]).sum(1) <= 1 + (bins < own.shape[1]))
+    assert share([blinding.own_body.any(1) for blinding in drawn]) == pytest.approx(0.4 * progress, abs=0.03)
+    if progress == 1:
+        ever = torch.stack([blinding.own_body for blinding in drawn]).any(0) & tiny.batch.mask
+        assert torch.equal(ever[:, 1:], tiny.batch.mask[:, 1:])
 
 
 def test_scored_weights_average_to_what_was_observed() -> None:

@@ -11,7 +11,7 @@ from tiny import MODELS, Tiny, make_tiny
 from ncyber_cli.inference.elbo import Noise, draw_noise
 from ncyber_cli.training.blinding import Blinding, draw_blinding
 from ncyber_cli.training.schedule import kl_weight, make_optimizer, set_learning_rate
-from ncyber_cli.training.step import StepResult, train_step
+from ncyber_cli.training.step import StepResult, loss_of, train_step
 from ncyber_cli.training.warm_start import warm_start
 
 EVERY_MODEL = pytest.mark.parametrize("kind", MODELS)
@@ -85,6 +85,27 @@ def test_a_taken_step_says_so_and_moves_what_is_learned() -> None:
     assert steps(tiny, 1)[0].finite == 1
     still = {name for name, p in tiny.model.named_parameters() if torch.equal(p, before[name]) and p.numel()}
     assert still == {name for name, p in tiny.model.named_parameters() if not p.requires_grad}
+
+
+def test_a_closed_loop_is_scored_on_what_follows_from_its_own_body_and_leaves_the_scale_alone() -> None:
+    """In own-body bins neither the recorded body nor noise enters; only one-step residuals set the scale."""
+    tiny = make_tiny("reach", inference={"masking": {"probability": 0.0, "closed_loop": 1.0}})
+    blinding, noise = drawn(tiny)
+    blinding = replace(blinding, show_body=torch.zeros_like(blinding.show_body))  # the encoder may see the body
+    other = torch.where(blinding.own_body[:, :, None], 3.0 + tiny.batch.body, tiny.batch.body)
+    moved = replace(tiny.batch, body=other)
+    louder = replace(noise, body=torch.where(blinding.own_body.T[:, :, None], 2.0, noise.body))
+    silent = [loss_of(tiny.model, tiny.batch, blinding, one, 1.0, 7)[2] for one in (noise, louder)]
+    elsewhere = loss_of(tiny.model, moved, blinding, noise, 1.0, 7)[2]
+    for posterior in (silent[1], elsewhere):
+        torch.testing.assert_close(posterior.trajectory.predicted_body, silent[0].trajectory.predicted_body)
+    scale = tiny.model.loop.body.residual
+    before = scale.scale.clone()
+    everywhere = replace(blinding, own_body=torch.ones_like(blinding.own_body) & (torch.arange(16) > 0))
+    train_step(tiny.model, make_optimizer(tiny.model, 0.0, 0.0), moved, everywhere, noise, 1.0, 7)
+    one_step = loss_of(tiny.model, moved, everywhere, noise, 1.0, 7)[2].bins_ahead == 1
+    assert torch.equal(one_step.any(0), torch.arange(16) < 2)
+    assert not torch.equal(scale.scale, before)  # bin 1 follows from the recorded bin 0
 
 
 def test_quantities_on_a_log_scale_move_faster_and_do_not_decay() -> None:
