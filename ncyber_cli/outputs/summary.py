@@ -19,6 +19,7 @@ class AnimalSummary:
     co_bps_null: float | None  # the same score of the training-mean null
     behavior_r2: float | None
     objective: str | None  # what it is, e.g. `target position, 2-D, in m`
+    prototypes: str | None = None  # prior `switching`: how many there are, and by how much over other numbers
 
     def as_dict(self) -> dict[str, Any]:
         """As `summary.json` and `--json` say it."""

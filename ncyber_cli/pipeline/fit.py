@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from os.path import normpath
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,9 @@ def _fit_locked(
         outcome = fit(job, log, progress.report, state)
     progress.say("scoring test trials")
     run = open_run(folder.path, "best", device.type)
-    rows = summaries(run, cohort.sessions)
+    choice = outcome.starts[outcome.kept].prototypes
+    chosen = None if choice is None else choice.words()
+    rows = [replace(row, prototypes=chosen) for row in summaries(run, cohort.sessions)]
     floors = floors_hit(run.model, layout)
     for floor in floors:
         progress.say(f"warning: at its floor: {floor}")
@@ -230,6 +232,7 @@ def _print(request: FitRequest, folder: RunFolder, spec: Spec, rows: Sequence[An
             "co-bps (null)": _with_null(row),
             "behavior R2": row.behavior_r2,
             "objective": row.objective,
+            **({} if row.prototypes is None else {"prototypes": row.prototypes}),
         }
         for row in rows
     ]

@@ -43,11 +43,10 @@ class PrototypeChoice:
         return asdict(self)
 
     def words(self) -> str:
-        """One line: which number, and by how much over each other one."""
+        """Which number, and how far the others fall behind: `4 (nats a trial: 3 -30.0, 5 -1.5)`."""
         best = self.nats_per_trial[self.kept]
-        rest = [f"{n}: {score - best:+.1f}" for n, score in self.nats_per_trial.items() if n != self.kept]
-        chosen = f" by held-out likelihood, in nats a trial {', '.join(rest)}" if rest else ""
-        return f"{self.kept} prototypes{chosen}"
+        rest = [f"{n} {score - best:+.1f}" for n, score in self.nats_per_trial.items() if n != self.kept]
+        return f"{self.kept} (nats a trial: {', '.join(rest)})" if rest else str(self.kept)
 
 
 @torch.no_grad()

@@ -191,7 +191,7 @@ class _Starts:
             prototypes=start.prototypes,
         )
         if start.prototypes is not None:
-            self.report({"message": f"{self._name()}: {start.prototypes.words()}"})
+            self.report({"message": f"{self._name()}: prototypes {start.prototypes.words()}"})
         for warning in signs.warnings():
             self.report({"message": f"warning: {self._name()}: {warning}"})
         if not self.finished or result.rank > max(other.rank for other in self.finished):

@@ -71,8 +71,8 @@ def test_more_prototypes_than_places_are_no_error() -> None:
 
 def test_the_choice_says_by_how_much() -> None:
     choice = PrototypeChoice(4, {3: -20.0, 4: 10.0, 5: 8.5})
-    assert choice.words() == "4 prototypes by held-out likelihood, in nats a trial 3: -30.0, 5: -1.5"
-    assert PrototypeChoice(4, {4: 1.0}).words() == "4 prototypes"
+    assert choice.words() == "4 (nats a trial: 3 -30.0, 5 -1.5)"
+    assert PrototypeChoice(4, {4: 1.0}).words() == "4"
 
 
 def test_the_model_gets_the_number_that_validation_trials_like_best() -> None:
