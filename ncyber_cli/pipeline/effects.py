@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ncyber_cli.pipeline.open_run import OpenRun, objective_in_body_units
 from ncyber_cli.spec import PointMass
 
-COLUMNS = ["end_moved", "peak_moved", "goal_distance", "rates_changed"]
+COLUMNS = ["end_moved", "peak_moved", "farther_from_goal", "rates_changed"]
 _BAND = (5.0, 95.0)  # percent
 Values = dict[str, NDArray[np.float32]]  # by group, (trial, time, feature)
 
@@ -21,8 +21,8 @@ class Effects:
     """Effects of every trial and sample, gathered a piece at a time.
 
     `end_moved` and `peak_moved` are distances between the two bodies, in the last bin and at their widest;
-    `goal_distance` is how much farther from its objective the body ends; `rates_changed` is the mean absolute change
-    of the rates over the mean rate without the intervention.
+    `farther_from_goal` is how much farther from its objective the body ends; `rates_changed` is the mean absolute
+    change of the rates, as a share of the mean rate without the intervention.
     """
 
     run: OpenRun
@@ -40,7 +40,7 @@ class Effects:
             self._keep("peak_moved", np.nanmax(apart * here, axis=1))
         distances = [end_distance(self.run, values, mask) for values in (without, with_it)]
         if len(distances[0]):
-            self._keep("goal_distance", distances[1] - distances[0])
+            self._keep("farther_from_goal", distances[1] - distances[0])
         rates = np.nanmean(np.abs(_change(without, with_it, "rates")).mean(2) * here, axis=1)
         usual = np.nanmean(np.abs(without["rates"]).mean(2) * here, axis=1)
         self._keep("rates_changed", rates / np.maximum(usual, np.finfo(np.float32).tiny))

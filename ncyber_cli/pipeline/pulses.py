@@ -60,8 +60,8 @@ def read_pulse(text: str, data: Data, layout: Layout) -> Pulse:
     columns = _columns(name, source, data, layout, where)
     values = np.array([_number(cell, where) for cell in written.split(",")])
     if len(values) != len(columns):
-        remedy = f"{name} has {len(columns)} columns, write as many"
-        raise UsageError(f"has {len(values)} values", where=where, remedy=remedy)
+        what = f"values for {len(values)} of the {len(columns)} columns of {name}"
+        raise UsageError(what, where=where, remedy="write one for each")
     length_s = _number(duration, where)
     if length_s <= 0:
         raise UsageError("lasts no time", where=where, remedy="write a duration above 0 s")

@@ -270,6 +270,6 @@ def _print(rows: list[dict[str, Any]], out: Path, *, as_json: bool) -> None:
         if "effect" in row
     ]
     if changed:
-        print("\neffect: median [5 %, 95 %] over trials and samples, against baseline under the same noise")
+        print("\nAgainst baseline under the same noise, median [5 %, 95 %] of trials and samples (rates: share):")
         table(changed, ["rollout", *(name for name in EFFECTS if name in changed[0]), "unit"])
     print(f"wrote {out}")

@@ -95,7 +95,7 @@ def test_interventions_are_done_together(run: Path, tmp_path: Path, capsys: pyte
     assert settings["baseline"]["objective"] == "prior"
     assert "cut" not in settings["baseline"]
     table = capsys.readouterr().out
-    for column in ("end_moved", "peak_moved", "goal_distance", "rates_changed"):
+    for column in ("end_moved", "peak_moved", "farther_from_goal", "rates_changed"):
         assert column in table
 
 

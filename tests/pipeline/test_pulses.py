@@ -77,7 +77,7 @@ def test_of_several_forces_each_has_its_own_columns() -> None:
         ("push:1,2@0.1+0.1:round", "there is no shape 'round'"),
         ("pusch:1,2@0+1", "this run has no input 'pusch'; did you mean push"),
         ("go:1@0+1", "go is a cue, and a pulse goes into a force, stimulation, stimulus"),
-        ("push:1@0+1", "has 1 values; push has 2 columns"),
+        ("push:1@0+1", "values for 1 of the 2 columns of push"),
         ("push:1,far@0+1", "'far' is not a number"),
         ("push:1,inf@0+1", "'inf' is not a number"),
         ("push:1,2@0+0", "lasts no time"),
