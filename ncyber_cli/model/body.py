@@ -92,10 +92,6 @@ class Body(Protocol):
 
     def predict(self, here: Any, body: Tensor, actuator: Tensor) -> Tensor: ...
 
-    def halfway(self, here: Any, body: Tensor, actuator: Tensor) -> Tensor:
-        """Where a constant actuator alone leads in half a bin."""
-        ...
-
     def part(self, animal: Int[Tensor, " trial"], parts: int) -> Part:
         """One of `parts` equal parts of a bin, as the brain knows its body."""
         ...
@@ -169,15 +165,9 @@ class PointMass(nn.Module):
 
     def predict(self, here: PointMassTerms, body: Tensor, actuator: Tensor) -> Tensor:
         """Where the command alone leads in one bin."""
-        return self._move(here, body, actuator, self.bin_s)
-
-    def halfway(self, here: PointMassTerms, body: Tensor, actuator: Tensor) -> Tensor:
-        return self._move(here, body, actuator, 0.5 * self.bin_s)
-
-    def _move(self, here: PointMassTerms, body: Tensor, actuator: Tensor, step_s: float) -> Tensor:
         before = body[:, self.n_axis :]
-        velocity = torch.addcmul(before, here.command_gain, actuator, value=step_s)
-        position = torch.add(body[:, : self.n_axis], before + velocity, alpha=0.5 * step_s)
+        velocity = torch.addcmul(before, here.command_gain, actuator, value=self.bin_s)
+        position = torch.add(body[:, : self.n_axis], before + velocity, alpha=0.5 * self.bin_s)
         return torch.cat([position, velocity], -1)
 
     def part(self, animal: Int[Tensor, " trial"], parts: int) -> Part:
@@ -222,8 +212,6 @@ class LinearTerms:
     transition: Float[Tensor, "n_body n_body"]
     drive: Float[Tensor, "n_control n_body"]
     force: Float[Tensor, "n_force n_body"]
-    half_transition: Float[Tensor, "n_body n_body"]
-    half_drive: Float[Tensor, "n_control n_body"]
 
 
 class LinearBody(nn.Module):
@@ -269,24 +257,8 @@ class LinearBody(nn.Module):
         transition: Tensor = torch.linalg.matrix_exp(self.bin_s / parts * generator)
         return transition.T
 
-    def _part(self, parts: int) -> tuple[Float[Tensor, "n_body n_body"], Float[Tensor, "n_control n_body"]]:
-        """A and B, for row vectors in standardised units, of a step that is repeated `parts` times in a bin."""
-        transition = self.transition(parts)
-        power = torch.eye(self.n_body, device=transition.device, dtype=transition.dtype)
-        repeated = torch.zeros_like(power)
-        for _ in range(parts):
-            repeated, power = repeated + power, power @ transition
-        return transition, torch.linalg.solve(repeated, self.bin_s * self.drive, left=False)
-
     def at(self, animal: Int[Tensor, " trial"]) -> LinearTerms:
-        half_transition, half_drive = self._part(2)
-        return LinearTerms(
-            self.transition(),
-            self.bin_s * self.drive * self.sd,
-            self.bin_s * self.force * self.sd,
-            half_transition,
-            half_drive * self.sd,
-        )
+        return LinearTerms(self.transition(), self.bin_s * self.drive * self.sd, self.bin_s * self.force * self.sd)
 
     def believed(self, animal: Int[Tensor, " trial"]) -> None:
         return None
@@ -301,13 +273,13 @@ class LinearBody(nn.Module):
         standard = (body - self.mean) / self.sd
         return self.mean + self.sd * (standard @ here.transition) + actuator @ here.drive
 
-    def halfway(self, here: LinearTerms, body: Tensor, actuator: Tensor) -> Tensor:
-        standard = (body - self.mean) / self.sd
-        return self.mean + self.sd * (standard @ here.half_transition) + actuator @ here.half_drive
-
     def part(self, animal: Int[Tensor, " trial"], parts: int) -> Part:
-        transition, drive = self._part(parts)
-        n_trial = len(animal)
+        transition, n_trial = self.transition(parts), len(animal)
+        power = torch.eye(self.n_body, device=transition.device, dtype=transition.dtype)
+        repeated = torch.zeros_like(power)
+        for _ in range(parts):  # a constant actuator does in so many parts what it does in a bin
+            repeated, power = repeated + power, power @ transition
+        drive = torch.linalg.solve(repeated, self.bin_s * self.drive, left=False)
         return Part(
             (transition / self.sd[:, None] * self.sd).T.expand(n_trial, -1, -1),
             (drive * self.sd).T.expand(n_trial, -1, -1),

@@ -13,10 +13,12 @@ from ncyber_cli.errors import SpecError
 from ncyber_cli.model.body import LinearBody, PointMass
 from ncyber_cli.model.brain import Areas
 from ncyber_cli.model.controller import Lqr, MLPController, Setpoint
-from ncyber_cli.model.controller.setpoint import DAMPING, STIFFNESS
+from ncyber_cli.model.controller.lqr import FirstWeights
+from ncyber_cli.model.controller.setpoint import DAMPING, STIFFNESS, Pull
 from ncyber_cli.model.layout import Layout
 from ncyber_cli.model.plant import plant_of
 
+SETPOINT_LOOKS_AHEAD = False
 _FIRST_ORDER = 0.2  # of the way in a bin, where velocity is no state of the body
 Recorded = PointMass | LinearBody | None
 
@@ -52,44 +54,36 @@ def _gate_areas(named: list[str] | None, areas: Areas) -> Float[Tensor, " n_late
 
 
 def _setpoint(layout: Layout, areas: Areas, gate_areas: Tensor, n_objective: int, body: Recorded) -> Setpoint:
-    moving = isinstance(body, PointMass) or (isinstance(body, LinearBody) and body.has_velocity)
-    return Setpoint(
-        n_objective,
-        areas.size,
-        len(layout.animals),
-        layout.control_scale,
-        gate_areas,
-        projection=body.pseudo_inverse if isinstance(body, LinearBody) else None,
+    linear = body if isinstance(body, LinearBody) else None
+    has_velocity = isinstance(body, PointMass) or (linear is not None and linear.has_velocity)
+    pull = Pull(
+        n_body=n_objective if body is None else body.n_body,
         n_control=n_objective if body is None else body.n_control,
-        stiffness=STIFFNESS if moving else _FIRST_ORDER / layout.bin_s,
+        has_velocity=has_velocity,
+        projection=None if linear is None else linear.pseudo_inverse,
+        plant=partial(plant_of, body, len(layout.animals), layout.bin_s) if body and SETPOINT_LOOKS_AHEAD else None,
     )
+    stiffness = STIFFNESS if has_velocity else _FIRST_ORDER / layout.bin_s
+    sizes = n_objective, areas.size, len(layout.animals)
+    return Setpoint(*sizes, layout.control_scale, gate_areas, pull, stiffness)
 
 
 def _lqr(spec: specs.Lqr, layout: Layout, areas: Areas, gate_areas: Tensor, body: PointMass | LinearBody) -> Lqr:
-    position, velocity = _first_weights(body, layout)
-    return Lqr(
-        partial(plant_of, body, len(layout.animals), layout.bin_s),
-        areas.size,
-        len(layout.animals),
-        body.n_control,
-        layout.control_scale,
-        gate_areas,
-        position,
-        velocity,
-        spec.horizon_s,
-    )
+    plant = partial(plant_of, body, len(layout.animals), layout.bin_s)
+    sizes = areas.size, len(layout.animals), body.n_control
+    return Lqr(plant, *sizes, layout.control_scale, gate_areas, _first_weights(body, layout), spec.horizon_s)
 
 
-def _first_weights(body: PointMass | LinearBody, layout: Layout) -> tuple[Tensor, Tensor]:
+def _first_weights(body: PointMass | LinearBody, layout: Layout) -> FirstWeights:
     """Weights of position and velocity that lead to the usual stiffness and damping: q = K^2, w = D^2 - 2 K.
 
     In controls: what a unit of control moves, in units of the body, divides them.
     """
     sd, n = torch.tensor(layout.body_sd), layout.n_position
     if isinstance(body, LinearBody) and not body.has_velocity:
-        return (_FIRST_ORDER / layout.bin_s / sd[: body.n_position]).square(), torch.zeros(0)
+        return FirstWeights((_FIRST_ORDER / layout.bin_s / sd[: body.n_position]).square(), torch.zeros(0))
     if isinstance(body, LinearBody):
         effect = sd[n : 2 * n]
     else:
         effect = 1 / body.mass.log_shared.detach().exp().expand(n) if body.command_in_newtons else torch.ones(n)
-    return (STIFFNESS / effect).square(), (DAMPING**2 - 2 * STIFFNESS) / effect.square()
+    return FirstWeights((STIFFNESS / effect).square(), (DAMPING**2 - 2 * STIFFNESS) / effect.square())

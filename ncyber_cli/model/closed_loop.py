@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -135,18 +134,6 @@ class ClosedLoop(nn.Module):
         back = (last[:, None] - bins).clamp(min=0)
         return both.gather(1, back[:, :, None].expand(-1, -1, both.shape[2]))
 
-    def belief(self, terms: Any, body: Float[Tensor, "trial n_body"], actuator: Tensor) -> Belief:
-        """What a brain that knows `body` and `actuator` at a bin's centre goes by in the step that begins there.
-
-        A controller that looks ahead goes by the middle of the step, where its own muscle will have brought the body:
-        a command held for a bin is then late by nothing, to second order in the bin.
-        """
-        assert self.body is not None
-        assert self.controller is not None
-        if self.controller.looks_ahead:
-            body = self.body.halfway(terms, body, actuator)
-        return Belief(self.body.position(body), self.body.velocity(body), actuator, body)
-
     def log_prior(self) -> Float[Tensor, ""]:
         """Hierarchical priors of every part, up to a constant."""
         total = self.brain.log_prior()
@@ -167,7 +154,6 @@ class _BodyLoop:
         self.here = model.controller.at(given.animal)
         self.goal = given.objective.unbind(0)
         self.actuator = given.actuator
-        self.still = torch.zeros_like(given.objective[0])
         self.history: dict[str, list[Tensor]] = {"control": [self.actuator], "actuator": [self.actuator], "gate": []}
         if model.body is not None:
             self._start_body(model.body)
@@ -195,14 +181,14 @@ class _BodyLoop:
         body, line, feedback = self.model.body, self.model.environment, None
         if body is None:
             assert self.model.latent_position is not None
-            belief = Belief(self.model.latent_position(latent), self.still, self.actuator)
+            belief = Belief(self.model.latent_position(latent), self.actuator)
         else:
             if line is not None:
                 feedback, told = line.read(self.line, self.line_weights, self.body)
                 self.believed = told if self.given.sensed else self.believed
             elif self.given.sensed:
                 self.believed = self.body
-            belief = self.model.belief(self.mistaken or self.terms, self.believed, self.actuator)
+            belief = Belief(self.believed, self.actuator)
         control, gate = self.controller.command(self.here, latent, self.goal[t], belief)
         before = self.actuator
         if body is None or self.follow is None:

@@ -21,6 +21,33 @@ class Plant:
     drive: Float[Tensor, "n_animal n n_control"]
     origin: Float[Tensor, " n_body"]
     step_s: float
+    keep: Float[Tensor, "n_animal 1 1"]  # of the actuator, over a step
+
+    def with_goal(
+        self, n_goal: int
+    ) -> tuple[Float[Tensor, "n_animal known known"], Float[Tensor, "n_animal known n_control"]]:
+        """Transition and drive of (body, actuator, goal) with a goal that stays where it is."""
+        n_animal, n, n_control = self.drive.shape
+        none = self.drive.new_zeros(n_animal, n, n_goal)
+        still = torch.eye(n_goal, device=none.device, dtype=none.dtype).expand(n_animal, -1, -1)
+        transition = torch.cat([torch.cat([self.transition, none], 2), torch.cat([none.mT, still], 2)], 1)
+        return transition, torch.cat([self.drive, none.new_zeros(n_animal, n_goal, n_control)], 1)
+
+    def held(self, gain: Float[Tensor, "n_animal n_control known"]) -> Float[Tensor, "n_animal n_control known"]:
+        """The gain of a command held for a bin that takes the muscle to where feedback at every step would.
+
+        A bin is no short time for a fast loop: feedback that sees the body only once a bin is half a bin late, and
+        gains fitted to an animal that sees it all the time come out low (by a tenth in bins of 20 ms, and its
+        muscle a tenth too fast). The gain of u = -K x that has seen what lies ahead is exact for
+        a linear loop whose goal stays for the bin, and in saturation the bound hides the difference.
+        """
+        n_body = len(self.origin)
+        transition, drive = self.with_goal(gain.shape[2] - self.drive.shape[1])
+        after = torch.linalg.matrix_power(transition - drive @ gain, _STEPS)
+        own = slice(n_body, n_body + gain.shape[1])
+        start = torch.eye(gain.shape[2], device=gain.device, dtype=gain.dtype)[own]
+        muscle: Tensor = (after[:, own] - start) / (1 - self.keep**_STEPS)
+        return -start - muscle
 
 
 def plant_of(body: Body, n_animal: int, bin_s: float) -> Plant:
@@ -29,9 +56,9 @@ def plant_of(body: Body, n_animal: int, bin_s: float) -> Plant:
     part, step_s = body.part(animals, _STEPS), bin_s / _STEPS
     step, push = part.transition.double(), part.drive.double()
     keep = push.new_zeros(n_animal) if body.lag is None else torch.exp(-step_s / body.lag(animals).double())
-    keep, follow = keep[:, None, None], 1 - keep[:, None, None]
+    keep = keep[:, None, None]
     one = torch.eye(push.shape[2], device=push.device, dtype=push.dtype)
     above = torch.cat([step, 0.5 * (1 + keep) * push], 2)
     below = torch.cat([torch.zeros_like(push.mT), keep * one], 2)
-    drive = torch.cat([0.5 * follow * push, follow * one], 1)
-    return Plant(torch.cat([above, below], 1), drive, part.origin, step_s)
+    drive = torch.cat([0.5 * (1 - keep) * push, (1 - keep) * one], 1)
+    return Plant(torch.cat([above, below], 1), drive, part.origin, step_s, keep)

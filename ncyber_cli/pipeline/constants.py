@@ -22,10 +22,10 @@ def animal_constants(model: NeuroModel, layout: Layout, animal: int) -> dict[str
     loop, index = model.loop, torch.tensor([animal], device=model.loop.initial_mean.device)
     found: dict[str, tuple[torch.Tensor, str]] = {}
     if isinstance(loop.controller, Setpoint):
-        gains, units = loop.controller.at(index), _gain_units(loop, layout)
-        found["stiffness"] = gains.stiffness[0], units[0]
-        found["damping"] = gains.damping[0], units[1]
-        found["bound"] = gains.bound[0, 0], units[2]
+        units = _gain_units(loop, layout)
+        found["stiffness"] = loop.controller.stiffness_of(index)[0], units[0]
+        found["damping"] = loop.controller.damping(index)[0], units[1]
+        found["bound"] = loop.controller.bound(index)[0], units[2]
     if loop.body is not None and loop.body.lag is not None:
         found["muscle_lag"] = loop.body.lag(index)[0], "s"
     if isinstance(loop.body, PointMass) and (layout.n_force or loop.body.command_in_newtons):

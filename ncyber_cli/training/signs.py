@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,8 +16,7 @@ from ncyber_cli.inference.elbo import NeuroModel
 from ncyber_cli.inference.posterior import posterior_moments
 from ncyber_cli.inference.trial_noise import TrialKey
 from ncyber_cli.model.body import Body, recorded_residuals
-from ncyber_cli.model.closed_loop import ClosedLoop
-from ncyber_cli.model.controller import Controller
+from ncyber_cli.model.controller import Belief, Controller
 from ncyber_cli.spec import Inference
 
 _LARGEST_SHARE = 0.05
@@ -95,7 +93,7 @@ def _residual_squares(
     terms = body.at(batch.animal.repeat_interleave(batch.mask.shape[1] - 1))
     objective = means["objectives"]
     earlier = torch.cat([objective[:, :1].expand(-1, behind, -1), objective[:, :-behind]], 1)[:, : objective.shape[1]]
-    command = _Command(loop, controller, batch, means, terms)
+    command = _Command(controller, batch, means)
     effect = _through_the_muscle(command(objective) - command(earlier), follow[:, None])
     push = 0.5 * (means["actuator"][:, :-1] + means["actuator"][:, 1:])
     before, recorded = means["body"][:, :-1], batch.body[:, 1:]
@@ -119,14 +117,12 @@ class _Command:
     The recorded body stands for what the brain knows of it.
     """
 
-    def __init__(
-        self, loop: ClosedLoop, controller: Controller, batch: Batch, means: dict[str, Tensor], terms: Any
-    ) -> None:
+    def __init__(self, controller: Controller, batch: Batch, means: dict[str, Tensor]) -> None:
         n_trial, n_time = batch.mask.shape
         self.controller, self.shape = controller, (n_trial, n_time - 1, -1)
         self.here = controller.at(batch.animal.repeat_interleave(n_time - 1))
         latent, known, actuator = (means[name][:, :-1].flatten(0, 1) for name in ("latents", "body", "actuator"))
-        self.latent, self.belief = latent, loop.belief(terms, known, actuator)
+        self.latent, self.belief = latent, Belief(known, actuator)
 
     def __call__(self, objective: Tensor) -> Tensor:
         command, _ = self.controller.command(self.here, self.latent, objective[:, 1:].flatten(0, 1), self.belief)

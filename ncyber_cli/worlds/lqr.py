@@ -2,7 +2,8 @@
 
 An animal weighs, per second, q (p - goal)^2 + w v^2 + u^2 on each axis, u its command in m/s^2; its gains are
 those of the discrete Riccati equation of mass and muscle at the simulation's own step. Gate and saturation stand
-outside, as they do in the reaching world. Gains, delays and bounds are larger than there.
+outside, as they do in the reaching world. Against that world gains are lower, muscles faster (effort can be told
+from the other weights only as far as the muscle's lag can be told), delays longer, bounds higher, hands steadier.
 """
 
 from __future__ import annotations
@@ -53,10 +54,10 @@ def simulate(
 
 
 def draw_weights(rng: np.random.Generator) -> CostWeights:
-    """Weights under which haste matters about as much as calm: closed loops of 10-12 rad/s, overdamped."""
+    """Weights under which haste matters about as much as calm: closed loops of 8-9 rad/s, overdamped."""
     stretch = np.exp(rng.uniform(-0.15, 0.15, 2))  # of an axis against the other, by kind
-    position = rng.uniform(9e3, 1.8e4)
-    velocity = rng.uniform(2.0, 4.0) * np.sqrt(position)
+    position = rng.uniform(4e3, 7e3)
+    velocity = rng.uniform(3.0, 4.5) * np.sqrt(position)
     axes = np.array([stretch, 1 / stretch])
     return CostWeights(position * axes[:, 0], velocity * axes[:, 1])
 
@@ -76,7 +77,7 @@ def optimal_gains(weights: CostWeights, muscle_lag_s: float) -> NDArray[np.float
 
 def optimal_animal(subject: ReachAnimal, weights: CostWeights, rng: np.random.Generator) -> ReachAnimal:
     """The animal with another mass, muscle, delay and bound, and the gains of its weights."""
-    lag_s = float(rng.uniform(0.05, 0.09))
+    lag_s = float(rng.uniform(0.03, 0.05))
     gains = optimal_gains(weights, lag_s)
     body = replace(
         subject.body,
@@ -84,6 +85,7 @@ def optimal_animal(subject: ReachAnimal, weights: CostWeights, rng: np.random.Ge
         muscle_lag_s=lag_s,
         delay_s=float(rng.uniform(0.08, 0.16)),
         bound_m_s2=float(rng.uniform(5.0, 7.0)),
+        motor_noise=float(rng.uniform(0.06, 0.1)),
         stiffness_per_s2=np.diag(gains[:, 0]),
         damping_per_s=np.diag(gains[:, 1]),
         restraint=np.diag(gains[:, 2]),

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from ncyber_cli.model.controller import Belief, Controller, MLPController, Setpoint
+from ncyber_cli.model.controller.setpoint import Pull
 
 ANIMAL = torch.tensor([0, 1, 1, 0])
 
@@ -18,7 +19,7 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def setpoint() -> Setpoint:
-    controller = Setpoint(2, 3, 2, 5.0, torch.tensor([1.0, 1.0, 0.0])).double()
+    controller = Setpoint(2, 3, 2, 5.0, torch.tensor([1.0, 1.0, 0.0]), Pull(4, 2, True)).double()
     with torch.no_grad():
         for seed, parameter in enumerate(controller.parameters()):
             parameter.add_(0.3 * random(*parameter.shape, seed=seed))
@@ -27,12 +28,12 @@ def setpoint() -> Setpoint:
 
 def state(scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor, Belief]:
     """Latent, objective, and belief of position and velocity, of four trials."""
-    belief = Belief(scale * random(4, 2, seed=2), scale * random(4, 2, seed=3), random(4, 2, seed=4))
+    belief = Belief(scale * random(4, 4, seed=2), random(4, 2, seed=4))
     return random(4, 3), scale * random(4, 2, seed=1), belief
 
 
 def shifted(belief: Belief, position: float = 0.0, velocity: float = 0.0) -> Belief:
-    return replace(belief, position=belief.position + position, velocity=belief.velocity + velocity)
+    return replace(belief, body=belief.body + torch.tensor([position, position, velocity, velocity]))
 
 
 def with_gate(controller: Setpoint, offset: float) -> Setpoint:
@@ -53,7 +54,7 @@ def test_the_command_is_its_equation() -> None:
             weight @ latent[trial].numpy() + controller.gate.readout.bias.item() + controller.gate.offset[animal].item()
         )
         open_share = np.clip(1.1 / (1 + np.exp(-raw)) - 0.05, 0, 1)
-        pull = stiffness @ (goal - belief.position)[trial].numpy() - damping * belief.velocity[trial].numpy()
+        pull = stiffness @ (goal - belief.body[:, :2])[trial].numpy() - damping * belief.body[trial, 2:].numpy()
         expected = open_share * bound * np.tanh(pull / bound)
         np.testing.assert_allclose(command[trial].detach().numpy(), expected, rtol=1e-10)
         np.testing.assert_allclose(gate[trial].item(), open_share, rtol=1e-10)
@@ -75,8 +76,8 @@ def test_a_closed_gate_commands_exactly_nothing_and_an_open_one_everything() -> 
 
 def test_at_rest_on_the_goal_nothing_is_commanded() -> None:
     controller, (latent, goal, _) = setpoint(), state()
-    command, _ = controller.command(controller.at(ANIMAL), latent, goal, Belief(goal, torch.zeros_like(goal), goal))
-    assert torch.count_nonzero(command) == 0
+    command, _ = controller.command(controller.at(ANIMAL), latent, goal, Belief(torch.cat([goal, 0 * goal], 1), goal))
+    torch.testing.assert_close(command, torch.zeros_like(command), atol=1e-12, rtol=0)
 
 
 def test_goal_and_position_move_together_without_effect() -> None:
@@ -99,18 +100,19 @@ def test_the_stiffness_is_positive_whatever_the_weights() -> None:
     controller = setpoint()
     with torch.no_grad():
         controller.factor.copy_(5 * random(2, 2, seed=8))
-    stiffness = controller.at(ANIMAL).stiffness
+    stiffness = controller.stiffness_of(ANIMAL)
     assert torch.linalg.eigvalsh(stiffness).min() > 0
     torch.testing.assert_close(stiffness, stiffness.mT)
 
 
 def test_a_projection_turns_the_wanted_change_into_controls() -> None:
     projection = random(3, 2, seed=4)
-    controller = Setpoint(2, 3, 2, 1e6, torch.ones(3), projection=lambda: projection, n_control=3).double()
-    plain = Setpoint(2, 3, 2, 1e6, torch.ones(3)).double()
+    controller = Setpoint(2, 3, 2, 1e6, torch.ones(3), Pull(5, 3, True, lambda: projection)).double()
+    plain = Setpoint(2, 3, 2, 1e6, torch.ones(3), Pull(4, 2, True)).double()
     plain.load_state_dict(controller.state_dict())
     latent, goal, belief = state(1e-3)
-    projected, _ = controller.command(controller.at(ANIMAL), latent, goal, belief)
+    further = Belief(torch.cat([belief.body, random(4, 1)], 1), random(4, 3))  # a channel that is no goal
+    projected, _ = controller.command(controller.at(ANIMAL), latent, goal, further)
     wanted, _ = plain.command(plain.at(ANIMAL), latent, goal, belief)
     torch.testing.assert_close(projected, wanted @ projection.T, rtol=1e-6, atol=1e-9)
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ncyber_cli.model.body import Body, PointMass
 from ncyber_cli.model.controller import Belief, Lqr
+from ncyber_cli.model.controller.lqr import FirstWeights
 from ncyber_cli.model.plant import plant_of
 
 STEPS = 8  # of the plant in a bin
@@ -39,7 +40,9 @@ def lqr(body: Body, horizon_s: float | None = None, n_velocity: int = 2) -> Lqr:
     velocity = VELOCITY[:n_velocity]
     n_goal = 2 if isinstance(body, PointMass) else body.n_position
     position = POSITION[:1].expand(n_goal) if n_goal != 2 else POSITION
-    controller = Lqr(plant, 3, 2, body.n_control, 5.0, torch.ones(3), position, velocity, horizon_s).double()
+    controller = Lqr(
+        plant, 3, 2, body.n_control, 5.0, torch.ones(3), FirstWeights(position, velocity), horizon_s
+    ).double()
     with torch.no_grad():
         controller.position_weight.deviation.add_(0.3 * random(2, n_goal, seed=1))
         controller.gate.readout.bias.fill_(50.0)
@@ -59,7 +62,7 @@ def stepped(body: Body, animal: int, state: Tensor, control: Tensor) -> Tensor:
 def test_the_gain_is_scipys_for_the_body_as_the_loop_steps_it(lag_s: float | None) -> None:
     controller, fine = lqr(arm(lag_s=lag_s)), arm(BIN_S / STEPS, lag_s)
     with torch.no_grad():
-        gains, weights = controller.gains(controller.plant()), controller.position_weight(torch.arange(2))
+        gains, weights = controller.optimal_gain(controller.plant()), controller.position_weight(torch.arange(2))
         for animal in range(2):
             n = 6
             transition = stepped(fine, animal, torch.eye(n).double(), torch.zeros(n, 2).double()).T.numpy()
@@ -86,7 +89,7 @@ def cost_of_reaching(body: PointMass, controller: Lqr, gains: Tensor) -> Tensor:
 def test_no_other_gains_reach_a_goal_at_lower_cost() -> None:
     fine, controller = arm(BIN_S / STEPS), lqr(arm())
     with torch.no_grad():
-        best = controller.gains(controller.plant())[0, :, :6]
+        best = controller.optimal_gain(controller.plant())[0, :, :6]
         least = cost_of_reaching(fine, controller, best)
         for seed in range(4):
             other = best * (1 + 0.1 * random(2, 6, seed=seed))
@@ -95,12 +98,14 @@ def test_no_other_gains_reach_a_goal_at_lower_cost() -> None:
 
 def test_weights_mean_the_same_in_bins_of_any_width() -> None:
     fine, coarse = (lqr(arm(bin_s)) for bin_s in (0.01, 0.02))
-    torch.testing.assert_close(fine.gains(fine.plant()), coarse.gains(coarse.plant()), rtol=0.02, atol=1e-3)
+    torch.testing.assert_close(
+        fine.optimal_gain(fine.plant()), coarse.optimal_gain(coarse.plant()), rtol=0.02, atol=1e-3
+    )
 
 
 def test_a_far_horizon_plans_as_one_without_end_and_a_near_one_does_less() -> None:
     endless, far, near = (lqr(arm(), horizon_s) for horizon_s in (None, 3.0, 0.1))
-    gains = [controller.gains(controller.plant()) for controller in (endless, far, near)]
+    gains = [controller.optimal_gain(controller.plant()) for controller in (endless, far, near)]
     torch.testing.assert_close(gains[1], gains[0], rtol=1e-6, atol=1e-6)
     assert gains[2][:, 0, 0].max() < 0.7 * gains[0][:, 0, 0].min()
 
@@ -108,7 +113,7 @@ def test_a_far_horizon_plans_as_one_without_end_and_a_near_one_does_less() -> No
 @pytest.mark.parametrize("horizon_s", [None, 0.3])
 def test_the_gradient_of_the_command_in_the_weights_is_that_of_finite_differences(horizon_s: float | None) -> None:
     controller = lqr(arm(), horizon_s)
-    belief = Belief(random(3, 2), random(3, 2, seed=1), random(3, 2, seed=2), 0.1 * random(3, 4, seed=3))
+    belief = Belief(0.1 * random(3, 4, seed=3), random(3, 2, seed=2))
 
     def command() -> Tensor:
         return controller.command(controller.at(ANIMAL), random(3, 3), 0.1 * random(3, 2, seed=4), belief)[0].sum()
@@ -128,12 +133,12 @@ def test_the_gradient_of_the_command_in_the_weights_is_that_of_finite_difference
 def test_goal_and_body_move_together_without_effect_and_at_rest_on_the_goal_nothing_is_commanded() -> None:
     controller, body, goal = lqr(arm()), 0.1 * random(3, 4), 0.1 * random(3, 2, seed=1)
     here, latent = controller.at(ANIMAL), random(3, 3)
-    belief = Belief(body[:, :2], body[:, 2:], random(3, 2, seed=2), body)
+    belief = Belief(body, random(3, 2, seed=2))
     moved = replace(belief, body=body + torch.tensor([0.3, 0.3, 0, 0]))
     command, _ = controller.command(here, latent, goal, belief)
     torch.testing.assert_close(controller.command(here, latent, goal + 0.3, moved)[0], command, rtol=1e-6, atol=1e-8)
     resting = torch.cat([goal, torch.zeros(3, 2)], 1)
-    calm = Belief(goal, torch.zeros(3, 2).double(), torch.zeros(3, 2).double(), resting)
+    calm = Belief(resting, torch.zeros(3, 2).double())
     torch.testing.assert_close(
         controller.command(here, latent, goal, calm)[0], torch.zeros(3, 2).double(), atol=1e-8, rtol=0
     )
@@ -142,7 +147,7 @@ def test_goal_and_body_move_together_without_effect_and_at_rest_on_the_goal_noth
 def test_what_the_muscle_already_does_is_not_commanded_again() -> None:
     controller, body = lqr(arm()), torch.zeros(3, 4).double()
     here, goal = controller.at(ANIMAL), torch.zeros(3, 2).double()
-    pushing = Belief(goal, goal, torch.ones(3, 2).double(), body)
+    pushing = Belief(body, torch.ones(3, 2).double())
     assert torch.all(controller.command(here, random(3, 3), goal, pushing)[0] < 0)
 
 
@@ -160,7 +165,7 @@ def test_a_linear_body_is_led_to_its_goal_and_held_there() -> None:
         goal = body.mean + body.sd * random(3, 4, seed=3)
         state, actuator = body.mean.expand(3, -1), torch.zeros(3, 4).double()
         for _ in range(300):
-            belief = Belief(body.position(state), body.velocity(state), actuator, state)
+            belief = Belief(state, actuator)
             command, _ = controller.command(here, latent, goal, belief)
             after = torch.lerp(actuator, command, (1 - torch.exp(-BIN_S / body.lag(ANIMAL)))[:, None])
             state, actuator = body.predict(terms, state, 0.5 * (actuator + after)), after

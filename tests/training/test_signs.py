@@ -11,6 +11,7 @@ from ncyber_cli.data.batches import Cohort
 from ncyber_cli.inference.assemble import assemble
 from ncyber_cli.inference.elbo import NeuroModel
 from ncyber_cli.inference.posterior import Moments
+from ncyber_cli.model.controller import Belief
 from ncyber_cli.training import signs
 from ncyber_cli.training.measure import measure
 
@@ -52,7 +53,7 @@ class World:
         body, actuator = [self.body[:, 0]], [torch.zeros(TRIALS, 2, dtype=torch.float64)]
         for t in range(1, BINS):
             before = body[-1] if residual is not None else self.body[:, t - 1]
-            belief = loop.belief(terms, before, actuator[-1])
+            belief = Belief(before, actuator[-1])
             command, _ = loop.controller.command(here, self.latent[:, t - 1], objective[:, t], belief)
             actuator.append(torch.lerp(actuator[-1], command, follow))
             body.append(loop.body.predict(terms, before, 0.5 * (actuator[-2] + actuator[-1])))

@@ -38,8 +38,3 @@ class Gate(nn.Module):
 
     def log_prior(self) -> Float[Tensor, ""]:
         return -0.5 * self.offset.square().sum()
-
-
-def saturated(gate: Tensor, bound: Tensor, wanted: Tensor) -> Tensor:
-    """gate * c tanh(wanted / c): unit slope at zero, never beyond the bound."""
-    return gate * bound * torch.tanh(wanted / bound)

@@ -17,22 +17,25 @@ from torch import Tensor
 class Belief:
     """What the brain knows of its body as it commands: an estimate, and its own muscle's state exactly.
 
-    Without a body (`body` None) position is a readout of the brain, and velocity zero.
+    Without a body the goal lives in a readout of the brain, and that readout stands here as the body.
     """
 
-    position: Float[Tensor, "trial n_position"]
-    velocity: Float[Tensor, "trial n_position"]
+    body: Float[Tensor, "trial n_body"]
     actuator: Float[Tensor, "trial n_control"]
-    body: Float[Tensor, "trial n_body"] | None = None
 
 
 @runtime_checkable
 class Controller(Protocol):
-    """`looks_ahead`: the belief handed to `command` is that of half a bin later, the middle of the step commanded."""
+    """`looks_ahead`: commands foresee the bin for which they are held, and so speak for its middle.
+
+    Surprises of the body are then half a bin older than at the bin's start.
+    """
 
     n_control: int
     control_scale: Tensor
-    looks_ahead: bool
+
+    @property
+    def looks_ahead(self) -> bool: ...
 
     def at(self, animal: Int[Tensor, " trial"]) -> Any: ...
 

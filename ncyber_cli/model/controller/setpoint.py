@@ -9,33 +9,34 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ncyber_cli.model.controller.gate import Gate, saturated
-from ncyber_cli.model.controller.protocol import Belief
+from ncyber_cli.model.controller.feedback import FeedbackController, Gains
 from ncyber_cli.model.meta import Pooled
+from ncyber_cli.model.plant import Plant
 
 STIFFNESS, DAMPING = 60.0, 14.0  # 1/s^2 and 1/s: a reach of half a second, slightly overdamped
 
 
 @dataclass(frozen=True)
-class SetpointGains:
-    """Gains of each trial's animal; `project` maps a wanted acceleration to controls (None: they are the same)."""
+class Pull:
+    """Where the gains of a setpoint act. The body begins with position, then velocity where it has one.
 
-    stiffness: Float[Tensor, "trial n_objective n_objective"]
-    damping: Float[Tensor, "trial n_objective"]
-    bound: Float[Tensor, "trial 1"]
-    threshold: Float[Tensor, "trial 1"]
-    project: Float[Tensor, "n_control n_objective"] | None
+    `projection` maps a wanted change of the body to controls (None: they are the same). With a `plant` a
+    command foresees the bin for which it is held (see Plant.held).
+    """
+
+    n_body: int
+    n_control: int
+    has_velocity: bool
+    projection: Callable[[], Tensor] | None = None
+    plant: Callable[[], Plant] | None = None
 
 
-class Setpoint(nn.Module):
+class Setpoint(FeedbackController):
     """u = gate(x) c tanh((K (o - p) - D v) / c).
 
     K = L L' is shared up to a scale per animal; D, c and the gate's offset are per animal. The
     same K multiplies goal and position, which is what puts the objective in the body's units.
     """
-
-    control_scale: Tensor
-    looks_ahead = False
 
     def __init__(
         self,
@@ -44,43 +45,43 @@ class Setpoint(nn.Module):
         n_animal: int,
         bound: float,
         gate_areas: Float[Tensor, " n_latent"],
-        projection: Callable[[], Tensor] | None = None,
-        n_control: int | None = None,
+        pull: Pull,
         stiffness: float = STIFFNESS,
         damping: float = DAMPING,
     ) -> None:
-        super().__init__()
-        self.n_control = n_control or n_objective
-        self.projection = projection
-        self.register_buffer("control_scale", torch.tensor(bound))
+        super().__init__(n_latent, n_animal, pull.n_control, bound, gate_areas)
+        self.n_animal, self.pull = n_animal, pull
         self.factor = nn.Parameter(torch.eye(n_objective))
         self.stiffness = Pooled(stiffness, n_animal)
         self.damping = Pooled(torch.full((n_objective,), damping), n_animal)
-        self.bound = Pooled(1.5 * bound, n_animal)
-        self.gate = Gate(n_latent, n_animal, gate_areas)
 
-    def at(self, animal: Int[Tensor, " trial"]) -> SetpointGains:
+    @property
+    def looks_ahead(self) -> bool:
+        return self.pull.plant is not None
+
+    def stiffness_of(self, animal: Int[Tensor, " trial"]) -> Float[Tensor, "trial n_objective n_objective"]:
+        """K of each trial's animal."""
         factor = self.factor.tril()
-        shape = factor @ factor.T
-        return SetpointGains(
-            stiffness=self.stiffness(animal)[:, None, None] * shape,
-            damping=self.damping(animal),
-            bound=self.bound(animal)[:, None],
-            threshold=self.gate.at(animal),
-            project=None if self.projection is None else self.projection(),
-        )
+        scale: Tensor = self.stiffness(animal)[:, None, None]
+        return scale * (factor @ factor.T)
 
-    def command(self, here: SetpointGains, latent: Tensor, objective: Tensor, belief: Belief) -> tuple[Tensor, Tensor]:
-        gate = self.gate(here.threshold, latent)
-        pull = torch.bmm(here.stiffness, (objective - belief.position)[:, :, None])[:, :, 0]
-        pull = pull - here.damping * belief.velocity
-        if here.project is not None:
-            pull = pull @ here.project.T
-        return saturated(gate, here.bound, pull), gate
+    def at(self, animal: Int[Tensor, " trial"]) -> Gains:
+        if self.pull.plant is None:
+            return self.behind_the_gate(animal, self._gain(animal), None)
+        plant = self.pull.plant()
+        animals = torch.arange(self.n_animal, device=animal.device)
+        held = plant.held(self._gain(animals).double()).to(self.control_scale.dtype)
+        return self.behind_the_gate(animal, held[animal], plant.origin)
 
-    def latent_power(self) -> Float[Tensor, " n_latent"]:
-        return self.gate.power()
+    def _gain(self, animal: Int[Tensor, " trial"]) -> Float[Tensor, "trial n_control n_known"]:
+        """-(K (o - p) - D v) as a matrix on (body, actuator, goal)."""
+        stiffness, pull = self.stiffness_of(animal), self.pull
+        n_trial, n_goal, _ = stiffness.shape
+        damping = [torch.diag_embed(self.damping(animal))] if pull.has_velocity else []
+        rest = pull.n_body - n_goal * (1 + pull.has_velocity)
+        none = [stiffness.new_zeros(n_trial, n_goal, rest + pull.n_control)]
+        gain = torch.cat([stiffness, *damping, *none, -stiffness], 2)
+        return gain if pull.projection is None else pull.projection() @ gain
 
     def log_prior(self) -> Tensor:
-        pooled = self.stiffness.log_prior() + self.damping.log_prior() + self.bound.log_prior()
-        return pooled + self.gate.log_prior()
+        return super().log_prior() + self.stiffness.log_prior() + self.damping.log_prior()
