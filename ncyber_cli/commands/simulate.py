@@ -75,8 +75,8 @@ def simulate(
         str | None,
         typer.Option(
             help="Set the objective: one number a dimension (0.05,-0.02); a CSV file with one line a bin of the trial, "
-            "or with a column time_s, in s from the aligning event; or trial:ID, what was inferred in that trial of "
-            "DATA, sample by sample. nan leaves it to the prior.",
+            "or with a column time_s, in s from the aligning event; trial:ID, what was inferred in that trial of DATA, "
+            "sample by sample; or inferred, what was inferred where the rollouts begin. nan leaves it to the prior.",
             **_INTERVENTION,
         ),
     ] = None,

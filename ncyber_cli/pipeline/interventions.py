@@ -17,7 +17,7 @@ from ncyber_cli.inference.rollout import Scene, set_objective
 from ncyber_cli.model.closed_loop import ClosedLoop
 from ncyber_cli.model.interventions import cut_edges, latents_of, silence_areas, with_embedding_of
 from ncyber_cli.pipeline.body_changes import change_body, change_delay
-from ncyber_cli.pipeline.objective_schedule import TRIAL, Schedule, read_schedule
+from ncyber_cli.pipeline.objective_schedule import INFERRED, TRIAL, Schedule, read_schedule
 from ncyber_cli.pipeline.open_run import OpenRun
 from ncyber_cli.pipeline.pulses import Pulse, read_pulse, total
 from ncyber_cli.pipeline.recorded_trials import RecordedTrials
@@ -62,6 +62,7 @@ class Plan:
     pulses: tuple[Pulse, ...] = ()
     schedule: Schedule | None = None
     like_trial: str | None = None  # the objective is the one inferred in this trial
+    held: bool = False  # the objective stays the one that was inferred where the rollouts begin
 
     def check(self, source: Source) -> None:
         """Raises UsageError where a pulse or another trial's objective has no place in this session."""
@@ -91,6 +92,8 @@ class Plan:
         scene = replace(
             scene, force=with_pulses(scene.force, forces=True), input=with_pulses(scene.input, forces=False)
         )
+        if self.held:
+            return set_objective(scene, scene.objective[:, :1])
         schedule = self.schedule
         if self.like_trial is not None:
             assert isinstance(source, RecordedTrials)
@@ -116,10 +119,9 @@ def planned(run: OpenRun, name: str, wanted: Interventions, *, recorded: bool) -
     if wanted.embedding_of is not None:
         loop = with_embedding_of(loop, _animal(run, wanted.embedding_of))
     pulses = tuple(read_pulse(text, run.spec.data, run.layout) for text in wanted.perturb)
-    schedule, like_trial = _objective(run, wanted.objective, recorded=recorded)
     model = deepcopy(run.model)
     model.loop = loop
-    return Plan(name, model, silent, pulses, schedule, like_trial)
+    return _with_objective(Plan(name, model, silent, pulses), run, wanted.objective, recorded=recorded)
 
 
 def _silent(run: OpenRun, areas: tuple[str, ...]) -> Bool[Tensor, " n_latent"]:
@@ -160,18 +162,21 @@ def _animal(run: OpenRun, name: str) -> int:
     return run.layout.animals.index(name)
 
 
-def _objective(run: OpenRun, text: str | None, *, recorded: bool) -> tuple[Schedule | None, str | None]:
+def _with_objective(plan: Plan, run: OpenRun, text: str | None, *, recorded: bool) -> Plan:
+    """The plan with the objective that is written, whichever way."""
     if text is None:
-        return None, None
+        return plan
     objective = run.model.loop.objective
     if objective is None:
         raise UsageError("this run's model has no objective", where="--objective", remedy="leave it out")
-    if not text.startswith(TRIAL):
-        return read_schedule(text, objective.size), None
+    if text != INFERRED and not text.startswith(TRIAL):
+        return replace(plan, schedule=read_schedule(text, objective.size))
     if not recorded:
-        what = "without DATA there are no trials"
-        raise UsageError(what, where=f"--objective {text}", remedy="give the recording that this trial is in")
-    return None, text.removeprefix(TRIAL)
+        remedy = "give the recording that it is inferred from"
+        raise UsageError("without DATA there are no trials", where=f"--objective {text}", remedy=remedy)
+    if text == INFERRED:
+        return replace(plan, held=True)
+    return replace(plan, like_trial=text.removeprefix(TRIAL))
 
 
 def _once(option: str, names: list[str]) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ncyber_cli.errors import UsageError
 
+INFERRED = "inferred"  # --objective inferred stays what it is where the rollouts begin
 TRIAL = "trial:"  # --objective trial:ID is the inferred objective of that trial
 _WHERE = "--objective"
 _TIME = "time_s"  # a CSV file with a column of this name is a schedule in seconds
@@ -54,7 +55,7 @@ def _read_csv(path: Path, n_objective: int) -> Schedule:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = [(number, line) for number, line in enumerate(csv.reader(file), 1) if "".join(line).strip()]
     except (OSError, UnicodeDecodeError) as error:
-        remedy = "give numbers (0.05,-0.02), a CSV file with one line a bin, or trial:ID"
+        remedy = "give numbers (0.05,-0.02), a CSV file with one line a bin, trial:ID or inferred"
         raise UsageError("cannot be read as a CSV file", where=f"{_WHERE} {path}", remedy=remedy) from error
     names = [cell.strip() for cell in lines[0][1]] if lines else []
     if names and not any(_is_number(cell) for cell in names):

@@ -152,6 +152,17 @@ def test_another_trials_objective_is_pursued_sample_by_sample(run: Path, files: 
     np.testing.assert_allclose(again, same, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("from_s", [None, 0.1])
+def test_an_inferred_objective_is_held(run: Path, files: list[Path], tmp_path: Path, from_s: float | None) -> None:
+    options = SimulateOptions(samples=2, from_s=from_s)
+    found = arms(run, tmp_path, [files[0]], options, objective="inferred")
+    held, free = (found[name]["objectives"] for name in ("rollout", "baseline"))
+    first = 0 if from_s is None else 6
+    np.testing.assert_array_equal(held[:, :, : first + 1], free[:, :, : first + 1])
+    assert (held[:, :, first:] == held[:, :, first : first + 1]).all()
+    assert not (free[:, :, first:] == free[:, :, first : first + 1]).all()
+
+
 def test_taken_over_part_way_recorded_bins_stay(run: Path, files: list[Path], tmp_path: Path) -> None:
     opened = open_run(run, "best", "cpu")
     [session] = sessions_of_run(opened.layout, opened.spec, files[:1])
@@ -193,6 +204,7 @@ def test_a_brain_without_a_body_can_be_silenced(brain_only: tuple[Path, list[Pat
         ({"silence": ("PMv",)}, "--silence: this run's brain has no area 'PMv'; did you mean PMd"),
         ({"cut": ("M1:S2",)}, "--cut M1:S2: is no edge of this run's brain; did you mean M1:S1"),
         ({"objective": "trial:3"}, "without DATA there are no trials"),
+        ({"objective": "inferred"}, "--objective inferred: without DATA there are no trials"),
         ({"perturb": ("force:1,1@3+0.1",)}, "falls into no bin that is rolled out; .* go from -0.18 to 0.58 s"),
         ({"body": ("mas=x2",)}, "a body has no 'mas'; did you mean mass"),
         ({"body": ("mass",)}, "'' is no amount; write mass=x2"),
