@@ -61,7 +61,7 @@ def distance_figure(distances: Mapping[str, Curve], horizons_s: Sequence[float],
 
 def recovery_figure(courses: Mapping[str, Mapping[str, Any]]) -> str:
     """R2 of the objective over time from each event, the model's beside the nulls'."""
-    figure, grid = _figure(3.3 * len(courses), 3.4, columns=len(courses))
+    figure, grid = _figure(max(5.0, 3.3 * len(courses)), 3.8, columns=len(courses))
     panels = np.atleast_1d(np.asarray(grid, object))
     for axes, (event, course) in zip(panels, courses.items(), strict=True):
         names = [name for name in course if name not in ("at_s", "trials")]
@@ -72,7 +72,7 @@ def recovery_figure(courses: Mapping[str, Mapping[str, Any]]) -> str:
         axes.axvline(0, color="black", linewidth=0.6)
         axes.set_xlabel(f"time from {event} (s)")
     panels[0].set_ylabel("R2 of the objective, raw")
-    panels[0].legend(frameon=False, fontsize=6)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=7)
     return _svg(figure)
 
 
