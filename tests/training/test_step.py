@@ -116,6 +116,19 @@ def test_quantities_on_a_log_scale_move_faster_and_do_not_decay() -> None:
     assert (slow["weight_decay"], fast["weight_decay"]) == (0.1, 0.0)
 
 
+def test_a_switching_objective_is_found_before_the_controller_moves() -> None:
+    model = make_tiny("reach_switching").model
+    optimizer = make_optimizer(model, 1e-3, 0.1)
+    rates = []
+    for progress in (0.1, 0.3):
+        set_learning_rate(optimizer, 1e-3, progress)
+        rates.append({id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]})
+    controller = {id(p) for p in model.loop.controller.parameters()}  # type: ignore[union-attr]
+    assert {p for p, rate in rates[0].items() if rate == 0} == controller
+    assert min(rates[1].values()) > 0
+    assert len(rates[0]) == sum(p.requires_grad for p in model.parameters())
+
+
 def test_the_learning_rate_warms_up_and_ends_low_and_the_kl_reaches_its_full_weight() -> None:
     optimizer, rates = make_optimizer(make_tiny("brain_only").model, 1e-3, 0.0), []
     for progress in (0.0, 0.05, 0.5, 1.0):
