@@ -14,7 +14,7 @@ import torch
 
 from ncyber_cli.atomic import write_text
 from ncyber_cli.data.batches import Cohort
-from ncyber_cli.data.recording import SPLIT_NAMES
+from ncyber_cli.data.recording import SPLIT_NAMES, TRAIN
 from ncyber_cli.errors import DataError, UsageError
 from ncyber_cli.inference.assemble import assemble
 from ncyber_cli.model.layout import Layout
@@ -24,13 +24,14 @@ from ncyber_cli.outputs.summary import AnimalSummary
 from ncyber_cli.pipeline.constants import animal_constants, floors_hit
 from ncyber_cli.pipeline.device import chosen_device
 from ncyber_cli.pipeline.held_out import summaries
-from ncyber_cli.pipeline.open_run import open_run
+from ncyber_cli.pipeline.open_run import OpenRun, open_run
 from ncyber_cli.pipeline.run_folder import METRICS, SUMMARY, RunFolder
 from ncyber_cli.pipeline.sessions import cohort_of, read_sessions
 from ncyber_cli.reporting import Progress, table
 from ncyber_cli.spec import Spec
 from ncyber_cli.spec_file import load_spec, resolve_sessions, spec_text
 from ncyber_cli.training.checkpoint import BEST, Checkpoint, load
+from ncyber_cli.training.identify import weight_identifiability
 from ncyber_cli.training.measure import measure
 from ncyber_cli.training.starts import FitOutcome, Job, fit, resume_point
 
@@ -132,12 +133,24 @@ def _fit_locked(
     floors = floors_hit(run.model, layout)
     for floor in floors:
         progress.say(f"warning: at its floor: {floor}")
-    animals = [
-        {**row.as_dict(), "constants": animal_constants(run.model, layout, index)} for index, row in enumerate(rows)
-    ]
+    animals = [{**row.as_dict(), **found} for row, found in zip(rows, _constants(run, cohort), strict=True)]
     found = {"animals": animals, "variance_floors_hit": floors, "parameters": _parameters(run.model)}
     _write_summary(folder, job, outcome, found)
     return rows
+
+
+def _constants(run: OpenRun, cohort: Cohort) -> list[dict[str, Any]]:
+    """Each animal's constants, with their uncertainty, and which of them the data cannot tell apart."""
+    identified = weight_identifiability(run.model, cohort, cohort.picks(TRAIN), run.spec.inference)
+    if not identified:
+        return [{"constants": animal_constants(run.model, run.layout, each)} for each in range(len(cohort.animals))]
+    return [
+        {
+            "constants": animal_constants(run.model, run.layout, index, each),
+            "not_told_apart": each.not_told_apart(),
+        }
+        for index, each in enumerate(identified)
+    ]
 
 
 def _same_fit(saved: Checkpoint, spec: Spec, layout: Layout, seed: int) -> dict[str, Any]:
