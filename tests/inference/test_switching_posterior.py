@@ -107,7 +107,7 @@ def messages(n_time: int, n_trial: int) -> Messages:
     both = random(n_time, n_trial, 2)
     nothing = torch.zeros(n_time, n_trial, 0, dtype=F64)
     none = torch.zeros(n_trial, 0, dtype=F64)
-    return Messages(nothing, nothing, both, both - 1, both - 2, none, none, nothing)
+    return Messages(nothing, nothing, both, both - 1, both - 2, none, none, nothing, nothing)
 
 
 def test_the_posterior_moves_every_number_of_the_prior() -> None:

@@ -34,7 +34,7 @@ def test_the_same_generator_makes_the_same_model_and_leaves_the_global_one_alone
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_number_of_a_model_has_the_asked_precision(kind: str, dtype: str) -> None:
     state = make_tiny(kind, dtype=dtype).model.state_dict()
-    assert {values.dtype for values in state.values()} == {getattr(torch, dtype)}
+    assert {values.dtype for values in state.values() if values.is_floating_point()} == {getattr(torch, dtype)}
 
 
 @EVERY_MODEL
