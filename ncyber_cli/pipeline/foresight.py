@@ -71,9 +71,9 @@ def motion_forecast(session: Session, horizon: int) -> Errors:
     choosing = choosing if choosing.any() else training
     forecast = np.full_like(truth, np.nan)
     for step in range(horizon):
-        parts = [Examples(past[part], future[part, :, step]) for part in (training, choosing)]
-        if all(len(scored_rows(None, part.inputs, part.targets)[0]) > past.shape[2] for part in parts):
-            forecast[:, :, step] = fit_ridge(parts[0], parts[1])(here)
+        teach, choose = (Examples(past[part], future[part, :, step]) for part in (training, choosing))
+        if _rows(teach) > past.shape[2] and _rows(choose):
+            forecast[:, :, step] = fit_ridge(teach, choose)(here)
     return forecast - truth
 
 
@@ -83,6 +83,10 @@ def _past(session: Session, start: NDArray[np.int64]) -> Errors:
     return np.concatenate([session.body[trial, np.maximum(start - lag, 0)] for lag in _PAST_BINS], -1).astype(
         np.float64
     )
+
+
+def _rows(examples: Examples) -> int:
+    return len(scored_rows(None, examples.inputs, examples.targets)[0])
 
 
 def start_bins(session: Session) -> NDArray[np.int64]:
