@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ncyber_cli.data.batches import Cohort, Picks
 from ncyber_cli.inference.elbo import NeuroModel, draw_noise, sample_posterior
-from ncyber_cli.model.hidden_markov import forward, stays
+from ncyber_cli.model.hidden_markov import forward, smoothed, stays
 from ncyber_cli.model.objective import Objective
 from ncyber_cli.model.prototypes import PrototypeLaw
 from ncyber_cli.spec import Inference
@@ -129,7 +129,7 @@ def _improved(law: PrototypeLaw, paths: Paths, usual: Tensor) -> PrototypeLaw:
     path, mask = paths.objective, paths.mask
     steps = law.log_steps(path, mask)
     filtered = forward(law.log_first(path), steps)
-    share = law.smoothed(path, mask) * mask.T[:, :, None]
+    share = smoothed(filtered, steps) * mask.T[:, :, None]
     weight = share.sum((0, 1))
     mean = torch.einsum("tnk,tnd->kd", share, path) / weight.clamp(min=1e-9)[:, None]
     position = torch.where(weight[:, None] > 1e-6, mean, law.position)
@@ -143,6 +143,6 @@ def _improved(law: PrototypeLaw, paths: Paths, usual: Tensor) -> PrototypeLaw:
 
 
 def density(law: PrototypeLaw, paths: Paths) -> float:
-    """Log density in nats a trial."""
+    """Log density of paths under a law, in nats a trial."""
     evidence = law.filtered(paths.objective, paths.mask).log_evidence
     return float((evidence * paths.mask.T).sum() / len(paths.mask))
