@@ -36,8 +36,12 @@ AREAS = {"kind": "residual_mlp", "latents": {"M1": 2, "PMd": 2}, "hidden": 8}
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> NeuroModel:
     """The reaching model with an M1 and a PMd."""
-    monkeypatch.setitem(MODELS, "reach_areas", {**MODELS["reach"], "brain": AREAS})
-    return make_tiny("reach_areas").model
+    return with_areas("reach", monkeypatch)
+
+
+def with_areas(kind: str, monkeypatch: pytest.MonkeyPatch) -> NeuroModel:
+    monkeypatch.setitem(MODELS, "areas", {**MODELS[kind], "brain": AREAS})
+    return make_tiny("areas").model
 
 
 def changed(model: NeuroModel, change: Callable[[ClosedLoop], ClosedLoop]) -> NeuroModel:
@@ -87,8 +91,10 @@ CHANGES: dict[str, Callable[[ClosedLoop], ClosedLoop]] = {
 }
 
 
+@pytest.mark.parametrize("kind", ["reach", "lqr", "mlp_controller"])
 @pytest.mark.parametrize("name", CHANGES)
-def test_the_model_that_is_given_stays_as_it_was(model: NeuroModel, name: str) -> None:
+def test_the_model_that_is_given_stays_as_it_was(kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = with_areas(kind, monkeypatch)
     with torch.no_grad():
         model.loop.brain.embedding.z[1] = 1.0
     before, state = run(model, scene(model)), deepcopy(model.state_dict())
@@ -124,7 +130,9 @@ def test_a_silent_area_is_held_at_zero_and_heard_by_no_one(model: NeuroModel) ->
     assert not torch.allclose(groups["latents"][:, -1, ~silent], usual["latents"][:, -1, ~silent])
 
 
-def test_areas_share_the_command_and_all_of_them_have_all_of_it(model: NeuroModel) -> None:
+@pytest.mark.parametrize("kind", ["reach", "lqr"])
+def test_areas_share_the_command_and_all_of_them_have_all_of_it(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = with_areas(kind, monkeypatch)
     controller = model.loop.controller
     kept = [kept_share(controller, latents_of(model.loop, [area])) for area in ("M1", "PMd")]
     assert sum(kept) == pytest.approx(1)
@@ -190,6 +198,15 @@ def test_the_brain_does_not_know_of_a_load_until_it_feels_it(model: NeuroModel) 
     known = int((2 * model.loop.environment.delay_bins(torch.tensor([0]))).floor()) // 2
     assert torch.allclose(seeing[0][0, : known + 1], seeing[1][0, : known + 1])
     assert not torch.allclose(seeing[0][0, -1], seeing[1][0, -1])
+
+
+def test_an_optimal_controller_does_not_plan_with_a_load_that_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = with_areas("lqr", monkeypatch)
+    controllers = [model.loop.controller, load_body(model.loop, torch.tensor([3.0, 3.0])).controller]
+    gains = [controller.optimal_gain(controller.plant()) for controller in controllers]
+    assert torch.equal(*gains)
+    slow = set_lag(model.loop, 0.3).controller  # its own muscle it does know
+    assert not torch.allclose(gains[0], slow.optimal_gain(slow.plant()))
 
 
 def test_a_load_of_one_changes_nothing(model: NeuroModel) -> None:
