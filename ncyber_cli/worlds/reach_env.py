@@ -17,7 +17,7 @@ from ncyber_cli.worlds.reach_loop import STEP_S, coloured_noise, external_force,
 from ncyber_cli.worlds.reach_task import BIN_S, TRIAL_S, GoalSet, draw_schedule
 
 REACH_ID = "ncyber/Reach-v0"
-LANDED_M, LANDED_M_S, LANDED_S = 0.01, 0.05, 0.1  # so near, so slow, for so long
+LANDED_M, LANDED_M_S = 0.01, 0.05  # so near and so slow
 _LARGEST = 50.0  # of an action: ten times what the animals of the reaching world command
 _FAR = 1e3  # bound of the observation, m and m/s: no hand comes there
 Floats = NDArray[np.float64]
@@ -28,8 +28,8 @@ class ReachEnv(gymnasium.Env[Floats, Floats]):
 
     Observation (6,): position (m), velocity (m/s), target (m), x and y each. Action (2,): acceleration (m/s^2) or
     force (N), held for a step. Reward of a step: minus the squared distance (m^2), minus `effort` times the squared
-    acceleration of the muscle. The episode terminates when the mass has landed (within 1 cm of the target, slower
-    than 5 cm/s, for 0.1 s), and is truncated after `trial_s`.
+    acceleration of the muscle. The episode terminates when the mass has landed (within 1 cm of the target and slower
+    than 5 cm/s, for `landed_s`), and is truncated after `trial_s`.
 
     Args:
         step_s: duration of a step; within it the plant moves in steps of about 2.5 ms.
@@ -39,6 +39,8 @@ class ReachEnv(gymnasium.Env[Floats, Floats]):
         process_noise_m_s2: sd of the noise that is always there.
         pulse_probability: of a force pulse, 0.05 to 0.6 s after `go_s`.
         goals: targets anywhere on a disc of 10 cm, or on eight points of its rim.
+        effort: weight of the squared acceleration in the reward, m^2 for each (m/s^2)^2.
+        landed_s: how long the mass has to stay for the episode to end.
     """
 
     metadata = {"render_modes": []}
@@ -57,6 +59,7 @@ class ReachEnv(gymnasium.Env[Floats, Floats]):
         goals: GoalSet = "disc",
         command: Literal["acceleration", "force"] = "acceleration",
         effort: float = 1e-5,
+        landed_s: float = 0.1,
         render_mode: None = None,
     ) -> None:
         self.substeps = max(1, round(step_s / STEP_S))
@@ -67,7 +70,7 @@ class ReachEnv(gymnasium.Env[Floats, Floats]):
         self.noise_time_s, self.pulse_probability, self.go_s = noise_time_s, pulse_probability, go_s
         self.goals: GoalSet = goals
         self.gain = 1.0 if command == "acceleration" else 1 / mass_kg
-        self.effort, self.render_mode = effort, render_mode
+        self.effort, self.landed_s, self.render_mode = effort, landed_s, render_mode
         self.action_space = gymnasium.spaces.Box(-_LARGEST, _LARGEST, (2,), np.float64)
         self.observation_space = gymnasium.spaces.Box(-_FAR, _FAR, (6,), np.float64)
 
@@ -98,7 +101,7 @@ class ReachEnv(gymnasium.Env[Floats, Floats]):
         distance = float(np.linalg.norm(self.position - self.target))
         on_target = distance < LANDED_M and float(np.linalg.norm(self.velocity)) < LANDED_M_S
         self.still_s = self.still_s + self.dt if on_target else 0.0
-        landed = self.still_s > LANDED_S - 0.5 * self.dt
+        landed = self.still_s > self.landed_s - 0.5 * self.dt
         reward = -(distance**2 + self.effort * float(self.actuator @ self.actuator))
         return self._observation(), reward, landed, self.taken >= self.steps, self._info()
 

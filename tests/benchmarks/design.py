@@ -1,0 +1,183 @@
+"""Does a controller that was tuned in the model do better in the world?
+
+Simulates reaching animals, fits them, tunes their controllers for a precise and for an effortless reach with
+`ncyber design`, and lets the brains act, with the fitted and with the tuned controllers, in the animals' true plant:
+ncyber/Reach-v0 with each animal's own mass, muscle, motor noise and pulses. The same seeds, so every trial is a
+pair. One JSON object goes to stdout, talk to stderr; exit 8 where the cost does not fall, in the model or the world.
+
+    python tests/benchmarks/design.py --seed 311 --work /tmp/design
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from timed_command import ROOT, ncyber
+
+from ncyber_cli.outputs.metrics.evidence import paired_bootstrap
+from ncyber_cli.outputs.read_results import read_results
+from ncyber_cli.worlds.reach_animal import draw_animal
+from ncyber_cli.worlds.reach_task import REACH_M
+
+SPEC = ROOT / "example_configs" / "quickstart.yaml"
+# Weights by task; what may move is the feedback law: the gate, which waits for the go cue, stays the animal's.
+TASKS = {"precise": {"end": 1.0, "path": 1.0}, "effortless": {"end": 1.0, "effort": 3e-4}}
+TUNED = "stiffness,damping,factor,bound"
+ENDLESS = 1e9  # the episode goes on when the target is reached, so that costs are those of whole reaches
+Floats = NDArray[np.float64]
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=311, help="of the animals, the fit, the noise and the worlds")
+    parser.add_argument("--animals", type=int, default=2)
+    parser.add_argument("--trials", type=int, default=140, help="an animal, for the fit")
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--updates", type=int, default=60, help="of each design")
+    parser.add_argument("--reaches", type=int, default=64, help="an animal, in the true plant")
+    parser.add_argument("--work", type=Path, help="keep files here, and go on from those that are there")
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = parse()
+    with tempfile.TemporaryDirectory() as scratch:
+        report = benchmark(options, options.work or Path(scratch))
+    print(json.dumps(report, indent=2))
+    return 0 if all(report["passed"].values()) else 8
+
+
+def benchmark(options: argparse.Namespace, work: Path) -> dict[str, Any]:
+    """Make, fit, tune and act; what `work` holds already is not made again."""
+    costs = {"fit": fitted(options, work)}
+    tasks = {}
+    for task, weights in TASKS.items():
+        costs[task] = designed(options, work, task)
+        summary = json.loads((work / task / "summary.json").read_text())
+        animals = [
+            {
+                "animal": row["animal"],
+                "in the model": {name: row[name] for name in ("cost_before", "cost_after", "change", "low", "high")},
+                "in the world": in_the_world(options, work, task, weights, index),
+                "terms in the model": {"before": row["terms_before"], "after": row["terms_after"]},
+                "constants after": {name: found["value"] for name, found in row["constants"].items()},
+            }
+            for index, row in enumerate(summary["animals"])
+        ]
+        tasks[task] = {"cost": weights, "tuned": TUNED, "animals": animals}
+    return {
+        "options": {name: value for name, value in vars(options).items() if name != "work"},
+        "commands": costs,
+        "tasks": tasks,
+        "passed": {
+            f"{task} {place}": all(row[place]["high"] < 0 for row in found["animals"])
+            for task, found in tasks.items()
+            for place in ("in the model", "in the world")
+        },
+    }
+
+
+def fitted(options: argparse.Namespace, work: Path) -> dict[str, float]:
+    data, run, seed = work / "data", work / "fit", str(options.seed)
+    if not data.exists():
+        sizes = ["--animals", str(options.animals), "--trials", str(options.trials), "--goals", "disc"]
+        ncyber("synth", "reach", "--out", data, *sizes, "--seed", seed)
+    epochs = ["--set", f"training.epochs={options.epochs}"]
+    files = sorted(data.glob("*.nwb"))
+    return once(run, ["fit", SPEC, *files, "--out", run, "--seed", seed, "--quiet", "--overwrite", *epochs])
+
+
+def designed(options: argparse.Namespace, work: Path, task: str) -> dict[str, float]:
+    """Tune for eight goals on the rim of the disc."""
+    angles = np.arange(8) * np.pi / 4
+    goals = [f"--objective={REACH_M * np.cos(a):.4f},{REACH_M * np.sin(a):.4f}" for a in angles]
+    cost = ",".join(f"{name}={weight:g}" for name, weight in TASKS[task].items())
+    words = ["--cost", cost, "--tune", TUNED, "--updates", str(options.updates), "--seed", str(options.seed)]
+    target = work / task
+    return once(target, ["design", work / "fit", *goals, *words, "--out", target, "--quiet", "--overwrite"])
+
+
+def in_the_world(
+    options: argparse.Namespace, work: Path, task: str, weights: dict[str, float], index: int
+) -> dict[str, Any]:
+    """Cost of the same reaches of one animal with the fitted and with the tuned controller, in its true plant."""
+    found = {}
+    for run in ("fit", task):
+        reaches = acted(options, work, run, index)
+        found[run] = {name: reaches[name] for name in weights}
+    before, after = (sum(weights[name] * found[run][name] for name in weights) for run in ("fit", task))
+    interval = paired_bootstrap((after - before)[None], np.random.default_rng(options.seed))
+    means = {run: {name: float(values.mean()) for name, values in terms.items()} for run, terms in found.items()}
+    return {
+        "cost_before": float(before.mean()),
+        "cost_after": float(after.mean()),
+        "change": interval.mean,
+        "low": interval.low,
+        "high": interval.high,
+        "terms": {"before": means["fit"], "after": means[task]},
+        "median end error (m)": {
+            "before": float(np.median(np.sqrt(acted(options, work, "fit", index)["end"]))),
+            "after": float(np.median(np.sqrt(acted(options, work, task, index)["end"]))),
+        },
+    }
+
+
+def acted(options: argparse.Namespace, work: Path, run: str, index: int) -> dict[str, Floats]:
+    """Terms of the cost of each reach, (reach,), from the recorded bodies, commands and the environment's targets."""
+    out, world = work / f"{run}-{index + 1}.h5", work / f"world-{index + 1}.yaml"
+    world.write_text(json.dumps({"gym": true_plant(options.seed, index)}))
+    if not out.exists() or out.stat().st_mtime < (work / run / "best.pt").stat().st_mtime:
+        words = ["--trials", str(options.reaches), "--seed", str(options.seed), "--animal", f"reach-{index + 1}"]
+        place = ["--env", "ncyber/Reach-v0", "--env-map", world, "--objective", "env"]
+        ncyber("simulate", work / run, "--out", out, "--overwrite", *words, *place)
+    with read_results(out) as results:
+        (group,) = results["rollouts"].values()
+        assert group["mask"][()].all(), "a reach was cut short"
+        body, goal, command = (
+            group[name]["sample"][0].astype(np.float64) for name in ("body", "objectives", "controls")
+        )
+    distance = np.square(body[:, :, :2] - goal).sum(2)
+    effort = np.square(command[:, 1:]).sum(2).mean(1)
+    return {"end": distance[:, -1], "path": distance.mean(1), "effort": effort}
+
+
+def true_plant(seed: int, index: int) -> dict[str, Any]:
+    """The animal's own mass, muscle and noise; it is sent commands, since it has a muscle of its own."""
+    body = draw_animal(index, seed).body
+    return {
+        "observation": {"position": {"entries": [0, 1]}, "velocity": {"entries": [2, 3]}},
+        "action": {"entries": [0, 1], "send": "control"},
+        "objective": {"entries": [4, 5]},
+        "make": {
+            "goals": "eight",
+            "mass_kg": body.mass_kg,
+            "muscle_lag_s": body.muscle_lag_s,
+            "motor_noise": body.motor_noise,
+            "process_noise_m_s2": body.process_noise_m_s2,
+            "noise_time_s": body.noise_time_s,
+            "pulse_probability": 0.3,
+            "landed_s": ENDLESS,
+        },
+    }
+
+
+def once(target: Path, arguments: Sequence[Any]) -> dict[str, float]:
+    """Run a command that makes the folder `target`; what that cost."""
+    kept = target.with_suffix(".cost.json")
+    if not kept.exists():
+        kept.write_text(json.dumps(asdict(ncyber(*arguments))))
+    found: dict[str, float] = json.loads(kept.read_text())
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
