@@ -10,8 +10,10 @@ chewie: a row every 10 ms. Y is a sliding sum of 8 rows: a spike that enters lea
     units, and make one session. Onset: the first row after the last slower than 3 cm/s.
 mihi: a row every 100 ms, Y in Hz over windows of 200 ms, the first of which begins at movement onset; X over the same
     windows. Undoing the overlap of counts meets a contradiction in one trial of 74; that of velocities leaves one
-    number a trial open. A trial begins where the target changes; a run of more than 12 rows holds two trials to one
-    target and is cut before its largest rise of speed. The arrays hold different units, and make two sessions.
+    number a trial open. A controller needs finer bins than 100 ms: between them the hand is a cubic spline that
+    starts at rest, and spikes lie evenly in their 100 ms. A trial begins where the target changes; a run of more
+    than 12 rows holds two trials to one target and is cut before its largest rise of speed. The arrays hold
+    different units, and make two sessions.
 
 Positions are integrals of velocity from (0, 0) at each trial's start. Every trial is a test trial once: `fold_0` to
 `fold_4` say train, validation or test, 70, 10 and 20 % of each session's trials to each target.
@@ -27,16 +29,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 from scipy.io import loadmat
 
 from ncyber_cli.data.recording import SpikeTrains
 from ncyber_cli.data.write_nwb import NwbContents, NwbSeries, NwbTable, write_nwb
 
 FOLDS = 5
-BINS_OF = {"chewie": 0.02, "mihi": 0.1}  # s, that fit the rows: two of chewie's, one of mihi's
+BINS_OF = {"chewie": 0.02, "mihi": 0.05}  # s, that fit the rows: two of chewie's, half of one of mihi's
 GAP_STEPS = 50  # between trials nothing is recorded
 _CHEWIE_ROWS, _CHEWIE_WINDOW, _CHEWIE_STEP_S = 31, 8, 0.01
 _MIHI_WINDOW, _MIHI_STEP_S, _MIHI_MOST_ROWS = 2, 0.1, 12
+_MIHI_SAMPLES = 10  # of the hand in a step
 _TRIAL_BREAK, _SLOW = 4.0, 3.0  # cm/s: change of velocity from one row to the next; speed before onset
 _DESCRIPTIONS = {
     "start_time": "first bin of the trial (s)",
@@ -49,10 +53,10 @@ _DESCRIPTIONS = {
 
 @dataclass(frozen=True)
 class Reach:
-    """One trial, a row a step; `onset` is the step with which the movement begins."""
+    """One trial; `onset` is the step with which the movement begins."""
 
     counts: NDArray[np.int64]  # (step, unit)
-    velocity: NDArray[np.float64]  # (step, 2), m/s
+    velocity: NDArray[np.float64]  # (sample, 2), m/s; a whole number of samples in each step
     target: int
     onset: int
 
@@ -93,8 +97,8 @@ def mihi_reaches(arrays: dict[str, Any], part: str) -> list[Reach]:
         cut = [int(np.argmax(np.diff(speed[run]))) + 1] if len(run) > _MIHI_MOST_ROWS else []
         for rows in np.split(run, cut):
             counts = undo_sliding_sum(sums[rows], _MIHI_WINDOW)
-            halves = undo_mean_of_two(velocity[rows])
-            reaches.append(Reach(counts, halves / 100, int(target[rows[0], 0]), 0))
+            halves = undo_mean_of_two(velocity[rows]) / 100
+            reaches.append(Reach(counts, from_rest(halves, _MIHI_SAMPLES), int(target[rows[0], 0]), 0))
     return reaches
 
 
@@ -130,16 +134,29 @@ def undo_mean_of_two(means: NDArray[np.float64]) -> NDArray[np.float64]:
     return values - sign * ((rough * change).sum(0) / np.square(change).sum())
 
 
+def from_rest(means: NDArray[np.float64], samples: int) -> NDArray[np.float64]:
+    """Mean velocities (step * samples, axis) of a path whose means over steps are `means` and that starts at rest.
+
+    The path is the cubic spline through where it must be at the steps' ends.
+    """
+    ends = np.concatenate([np.zeros((1, means.shape[1])), np.cumsum(means, axis=0)])
+    still = np.zeros(means.shape[1])
+    path = CubicSpline(np.arange(len(ends)), ends, bc_type=((1, still), (2, still)))
+    return samples * np.diff(path(np.arange(samples * len(means) + 1) / samples), axis=0)
+
+
 def contents(animal: str, session: str, reaches: Sequence[Reach], step_s: float) -> NwbContents:
     """A session with its trials one after the other and gaps between them."""
     steps = np.array([len(reach.counts) for reach in reaches])
     first = np.concatenate([[0], np.cumsum(steps[:-1] + GAP_STEPS)])
-    velocity = np.full((first[-1] + steps[-1], 2), np.nan, np.float32)
+    samples = len(reaches[0].velocity) // len(reaches[0].counts)
+    sample_s = step_s / samples
+    velocity = np.full(((first[-1] + steps[-1]) * samples, 2), np.nan, np.float32)
     position = velocity.copy()
     for start, reach in zip(first, reaches, strict=True):
-        rows = slice(start, start + len(reach.counts))
+        rows = slice(start * samples, (start + len(reach.counts)) * samples)
         velocity[rows] = reach.velocity
-        position[rows] = step_s * (np.cumsum(reach.velocity, axis=0) - 0.5 * reach.velocity)
+        position[rows] = sample_s * (np.cumsum(reach.velocity, axis=0) - 0.5 * reach.velocity)
     start_s, stop_s = first * step_s, (first + steps) * step_s
     columns: dict[str, NDArray[Any]] = {
         "start_time": start_s,
@@ -148,7 +165,7 @@ def contents(animal: str, session: str, reaches: Sequence[Reach], step_s: float)
         "target": np.array([reach.target for reach in reaches]),
         **folds(np.array([reach.target for reach in reaches])),
     }
-    sampled = {"rate_hz": 1 / step_s, "start_s": 0.5 * step_s}
+    sampled = {"rate_hz": 1 / sample_s, "start_s": 0.5 * sample_s}
     units = reaches[0].counts.shape[1]
     return NwbContents(
         identifier=session,
