@@ -14,6 +14,7 @@ class Template(StrEnum):
     worm = "worm"
     lorenz = "lorenz"
     switching = "switching"
+    lqr = "lqr"
 
 
 def init(
@@ -21,7 +22,7 @@ def init(
         Template,
         typer.Option(
             help="quickstart: reaching, with a body; worm: calcium in HDF5, continuous; lorenz: brain only; "
-            "switching: one of a few goals, exchanged for another now and then."
+            "switching: one of a few goals, exchanged for another now and then; lqr: which costs an animal minimises."
         ),
     ] = Template.quickstart,
     out: Annotated[Path | None, typer.Option(help="File to write; default standard output.")] = None,
