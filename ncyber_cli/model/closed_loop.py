@@ -30,6 +30,8 @@ LOG_VARIANCE_FLOOR = -14.0  # latents start at unit variance; below this the bra
 
 # A body outside the model: given the command of a bin and the actuator between the centres of the last bin and this
 # one, both (trial, n_control), it answers with the body at this bin's centre, (trial, n_body). Called once a bin.
+# The brain learns after its delay of what differs from its own body's answer, as far as Body.residual_of can tell: a
+# point mass that is put elsewhere without a velocity is seen at once.
 Plant = Callable[[Tensor, Tensor], Tensor]
 
 

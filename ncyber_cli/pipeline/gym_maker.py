@@ -72,17 +72,17 @@ class GymMaker:
 
     def _check(self, envs: Any) -> None:
         observation, action = envs.single_observation_space, envs.single_action_space
-        if not _is_vector(observation):
+        if not _is_vector(observation, "iuf"):
             remedy = _OTHER_SPACE if self.flatten else "write gym.flatten: true (--env-map FILE)"
             raise UsageError(f"its observation is no vector but {_shown(observation)}", where=self.where, remedy=remedy)
-        if not _is_vector(action):
+        if not _is_vector(action, "f"):
             raise UsageError(f"its action is no vector but {_shown(action)}", where=self.where, remedy=_OTHER_SPACE)
 
 
-def _is_vector(space: Any) -> bool:
-    """A box of one dimension of real numbers: no image, no choice, no mapping."""
+def _is_vector(space: Any, kinds: str) -> bool:
+    """A box of one dimension of numbers of these kinds (numpy's letters): no image, no choice, no mapping."""
     shape, dtype = getattr(space, "shape", None), getattr(space, "dtype", None)
-    return hasattr(space, "low") and len(shape or ()) == 1 and np.issubdtype(dtype, np.floating)
+    return hasattr(space, "low") and len(shape or ()) == 1 and np.dtype(dtype).kind in kinds
 
 
 def _shown(space: Any) -> str:

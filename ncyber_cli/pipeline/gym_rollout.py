@@ -59,6 +59,10 @@ class GymWorld:
         self._unwritten: dict[str, list[Episodes]] = {}  # by plan
         self._ended: dict[str, list[_Ends]] = {}
 
+    def settings(self) -> dict[str, str]:
+        """What was set, as attributes of a rollout."""
+        return {"env": self.env_id, **({"objective": "env"} if self.read_goal else {})}
+
     def check(self, plan: Plan, wanted: Interventions) -> None:
         """Raise UsageError for what is done to a body that is not there."""
         bodies = [f"--body {text}" for text in wanted.body if not text.startswith("lag")]

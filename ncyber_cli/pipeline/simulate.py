@@ -174,7 +174,8 @@ def _roll_out(
         header = replace(header, features={**header.features, "rewards": REWARDS})
     names = [f"{plan.name}_{header.animal}_{header.session}" for plan in plans]
     for plan, name in zip(plans, names, strict=True):
-        writer.add_rollout(name, header, samples=options.samples, settings=_settings(plan, options))
+        settings = _settings(plan, options) | ({} if world is None else world.settings())
+        writer.add_rollout(name, header, samples=options.samples, settings=settings)
     distances: list[list[NDArray[np.float64]]] = [[] for _ in plans]
     effects = Effects(run)
     for some in source.pieces(options.batch):
@@ -236,8 +237,6 @@ def _settings(plan: Plan, options: SimulateOptions) -> dict[str, str | int | flo
     }
     if options.from_s is not None:
         settings["from_s"] = options.from_s
-    if options.env is not None:
-        settings["env"] = options.env
     if plan.name != _BASELINE:
         settings.update(options.interventions.written())
     return settings

@@ -195,6 +195,9 @@ def test_interventions_are_paired_within_the_environment(run: Path, tmp_path: Pa
     np.testing.assert_array_equal(baseline["body"][:, :, 0], slow["body"][:, :, 0])
     np.testing.assert_array_equal(baseline["objectives"][:, :, 0], slow["objectives"][:, :, 0])
     assert not np.allclose(baseline["body"][:, :, 6], slow["body"][:, :, 6])
+    with read_results(tmp_path / "e.h5") as results:
+        told = [dict(group.attrs) for group in results["rollouts"].values()]
+    assert [(one["env"], one["objective"]) for one in told] == [(REACH, "env")] * 2
 
 
 @pytest.mark.parametrize(
