@@ -72,7 +72,8 @@ def recovery_figure(courses: Mapping[str, Mapping[str, Any]]) -> str:
         axes.axvline(0, color="black", linewidth=0.6)
         axes.set_xlabel(f"time from {event} (s)")
     panels[0].set_ylabel("R2 of the objective, raw")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=7)
+    lines, names = panels[0].get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside lower center", ncols=4, frameon=False, fontsize=7)
     return _svg(figure)
 
 

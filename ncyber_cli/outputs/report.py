@@ -80,15 +80,19 @@ def _signs(metrics: Mapping[str, Any]) -> str:
 
 
 def _agreement(metrics: Mapping[str, Any]) -> str:
-    found = metrics["agreement"]
-    if not found:
+    rows = [
+        {"animal": animal, **{name: _cell(value) for name, value in one.items()}}
+        for animal, one in metrics["agreement"].items()
+    ]
+    note = "Concordance of the objectives of every two seeds, 1 where they are equal."
+    if not rows:
         note = "Only one seed was fitted, so that nothing can be said of what another would have found."
-        return f'<h2>Agreement across seeds</h2><p class="note">{note}</p>'
-    rows = [{"animal": animal, **{name: _cell(value) for name, value in one.items()}} for animal, one in found.items()]
-    loose = metrics["not_told_apart"]
-    text = "; ".join(f"{animal}: {', '.join(names)}" for animal, names in loose.items() if names) or "none"
-    note = f"Constants that differ by more than a fifth between seeds, which the data do not tell apart: {text}."
-    return f"<h2>Agreement across seeds</h2>{_table(rows)}<p>{escape(note)}</p>" + _constants(metrics["constants"])
+    loose = [{"animal": animal, "what": what} for animal, one in metrics["not_told_apart"].items() for what in one]
+    said = _table(loose) if loose else "<p>Nothing was found that the data could not tell apart.</p>"
+    return (
+        f"<h2>Agreement across seeds</h2><p>{note}</p>{_table(rows)}"
+        f"<h2>What the data cannot tell apart</h2>{said}{_constants(metrics['constants'])}"
+    )
 
 
 def _constants(constants: Mapping[str, Mapping[str, Any]]) -> str:

@@ -14,6 +14,7 @@ from ncyber_cli.pipeline.constants import animal_constants
 from ncyber_cli.pipeline.open_run import OpenRun
 from ncyber_cli.pipeline.recovery import smoothed
 
+Constants = dict[str, dict[str, dict[str, Any]]]  # by animal and name: values (one a seed) and unit
 _LOOSE = 0.2  # a constant that differs by more between seeds, relative to its mean, is not told by the data
 
 
@@ -31,9 +32,9 @@ def agreement(kinds: dict[str, Sequence[OpenRun]], sessions: Sequence[Session]) 
     return found
 
 
-def constants_of(runs: Sequence[OpenRun], animals: Sequence[str]) -> dict[str, dict[str, dict[str, Any]]]:
+def constants_of(runs: Sequence[OpenRun], animals: Sequence[str]) -> Constants:
     """Every constant of every animal, one value a seed, with its unit."""
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+    found: Constants = {}
     for animal in animals:
         each = [animal_constants(run.model, run.layout, run.layout.animals.index(animal)) for run in runs]
         found[animal] = {
@@ -43,7 +44,7 @@ def constants_of(runs: Sequence[OpenRun], animals: Sequence[str]) -> dict[str, d
     return found
 
 
-def not_told_apart(constants: dict[str, dict[str, dict[str, Any]]]) -> dict[str, list[str]]:
+def differing(constants: Constants) -> dict[str, list[str]]:
     """Names of the constants whose largest entries differ between seeds by more than a fifth of their mean."""
     return {animal: [name for name, each in one.items() if _loose(each["values"])] for animal, one in constants.items()}
 

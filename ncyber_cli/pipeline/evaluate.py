@@ -18,7 +18,7 @@ from ncyber_cli.outputs.provenance import plain, record_provenance
 from ncyber_cli.outputs.report import report_html
 from ncyber_cli.outputs.verdict import WORTH
 from ncyber_cli.pipeline.ablations import Refits, refits, run_seed
-from ncyber_cli.pipeline.agreement import agreement, constants_of, not_told_apart
+from ncyber_cli.pipeline.agreement import Constants, agreement, constants_of, differing
 from ncyber_cli.pipeline.evidence import FIRST_S, Gains
 from ncyber_cli.pipeline.foresight import HORIZON_S, SAMPLES, STARTS
 from ncyber_cli.pipeline.held_out import summaries
@@ -85,7 +85,8 @@ def _metrics(
     animals = list(dict.fromkeys(session.animal for session in sessions))
     same = [run, *others.seeds]
     progress.say("scoring test trials")
-    signs, warnings = _signs(run)
+    summary = _summary(run)
+    start = summary["starts"][summary["kept_start"]] if summary else {"signs": None, "warnings": []}
     constants = constants_of(same, animals)
     provenance = record_provenance(
         ["ncyber", *sys.argv[1:]],
@@ -102,10 +103,10 @@ def _metrics(
         "held_out": rows,
         "agreement": agreement({"objective": same, "mlp": others.mlps}, sessions) if len(same) > 1 else {},
         "constants": constants,
-        "not_told_apart": not_told_apart(constants),
+        "not_told_apart": _not_told_apart(summary, constants),
         "recovery": _recoveries(run, sessions),
-        "signs": signs,
-        "warnings": warnings,
+        "signs": start["signs"],
+        "warnings": start["warnings"],
         "settings": {
             "starts": STARTS,
             "first_horizon_s": FIRST_S,
@@ -128,14 +129,21 @@ def _gains(each: Gains) -> dict[str, Any]:
     }
 
 
-def _signs(run: OpenRun) -> tuple[dict[str, Any] | None, list[str]]:
-    """The signs of the cheap optimum that the fit looked for, and its warnings."""
-    summary = run.path.parent / SUMMARY
-    if not summary.exists():
-        return None, []
-    found = json.loads(summary.read_text())
-    kept = found["starts"][found["kept_start"]]
-    return kept["signs"], kept["warnings"]
+def _summary(run: OpenRun) -> dict[str, Any]:
+    """What the fit said of itself; empty where it wrote nothing."""
+    path = run.path.parent / SUMMARY
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def _not_told_apart(summary: Mapping[str, Any], constants: Constants) -> dict[str, list[str]]:
+    """By animal: what the fit found that its data cannot tell apart, and what differs between seeds."""
+    said = {row["animal"]: row.get("not_told_apart", []) for row in summary.get("animals", [])}
+    loose = differing(constants)
+    return {
+        animal: [*said.get(animal, []), *(f"{name} differs between seeds" for name in loose[animal])]
+        for animal in constants
+    }
 
 
 def _recoveries(run: OpenRun, sessions: Sequence[Session]) -> dict[str, Any]:

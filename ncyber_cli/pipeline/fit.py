@@ -253,6 +253,8 @@ def _print(request: FitRequest, folder: RunFolder, spec: Spec, rows: Sequence[An
     data = request.data or [normpath(request.spec.parent / name) for name in spec.data.sessions]
     print(f"wrote {folder.path / BEST}, {METRICS}, {SUMMARY}")
     print(f"next: ncyber infer {folder.path} {_short(data)} --out results.h5")
+    if any(row.objective for row in rows):
+        print(f"does the objective earn its place? ncyber evaluate {folder.path} {_short(data)} --out report")
 
 
 def _short(data: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ def _metrics() -> dict[str, Any]:
         "held_out": [{"animal": "m", "trials": 3, "co_bps": None}],
         "agreement": {"m": {"objective": [0.9]}},
         "constants": {"m": {"mass": {"values": [1.0, 2.0], "unit": "kg"}}},
-        "not_told_apart": {"m": ["mass"]},
+        "not_told_apart": {"m": ["mass differs between seeds"]},
         "recovery": {"m s": {"objective_r2": {"model": 0.9}, "calibration": {"causal": {"90%": 0.88}}}},
         "signs": {"residual_share": 0.01},
         "warnings": [],
