@@ -93,10 +93,12 @@ class ReachEnv(gymnasium.Env[Floats, Floats]):
     def step(self, action: Floats) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
         wanted = self.gain * np.clip(np.asarray(action, np.float64), -_LARGEST, _LARGEST)
         for tick in range(self.taken * self.substeps, (self.taken + 1) * self.substeps):
-            self.actuator = self.keep * self.actuator + (1 - self.keep) * wanted
+            if self.keep == 0:
+                self.actuator = wanted
             push = self.constant_noise[tick] + motor_noise(self.motor_noise, self.actuator, self.noise[tick])
             push = push + self.force[tick] / self.mass_kg
             self.position, self.velocity = moved(self.position, self.velocity, self.actuator + push, self.tick_s)
+            self.actuator = self.keep * self.actuator + (1 - self.keep) * wanted
         self.taken += 1
         distance = float(np.linalg.norm(self.position - self.target))
         on_target = distance < LANDED_M and float(np.linalg.norm(self.velocity)) < LANDED_M_S

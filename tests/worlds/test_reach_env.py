@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,10 @@ import pytest
 gymnasium = pytest.importorskip("gymnasium")
 from gymnasium.utils.env_checker import check_env  # noqa: E402
 
+from ncyber_cli.worlds.reach_animal import draw_body  # noqa: E402
 from ncyber_cli.worlds.reach_env import LANDED_M, REACH_ID, ReachEnv  # noqa: E402
+from ncyber_cli.worlds.reach_loop import STEP_S, run_loop  # noqa: E402
+from ncyber_cli.worlds.reach_task import draw_schedule  # noqa: E402
 
 NEVER = np.zeros(2)
 
@@ -47,6 +51,19 @@ def test_the_muscle_is_a_first_order_lag() -> None:
     for step in range(1, 10):
         env.step(np.array([3.0, 0.0]))
         assert env.actuator[0] == pytest.approx(3.0 * (1 - np.exp(-0.02 * step / lag_s)))
+
+
+def test_it_is_the_plant_of_the_reaching_world() -> None:
+    """Sent the commands of the world's own animal, it goes where that animal went."""
+    rng = np.random.default_rng(0)
+    body = replace(draw_body(rng), motor_noise=0.0, process_noise_m_s2=0.0)
+    loop = run_loop(body, draw_schedule(1, rng, "disc", 0.5, 0.0), 600, rng)
+    env = ReachEnv(step_s=STEP_S, muscle_lag_s=body.muscle_lag_s, mass_kg=body.mass_kg)
+    env.reset(seed=0)
+    env.position = loop.position[0, 0]
+    seen = np.stack([env.step(command)[0][:4] for command in loop.command[0, :-1]])
+    np.testing.assert_allclose(seen[:, :2], loop.position[0, 1:], atol=1e-12)
+    np.testing.assert_allclose(seen[:, 2:], loop.velocity[0, 1:], atol=1e-12)
 
 
 def test_a_pulse_is_an_impulse_over_the_mass_in_its_own_time() -> None:
