@@ -20,6 +20,7 @@ _ARMS = {
     "shuffled": "what was inferred in another trial of the animal",
     "motion": "no loop: the best linear laws of the body alone",
     "mlp": "a refit with an unstructured controller",
+    "midway": "the middle between none and mlp",
     "behavior": "the objective inferred without neurons",
 }
 

@@ -7,9 +7,9 @@ Gains are nats a bin of predictive density; an arm's interval is a paired bootst
 - Over `none` (a constant goal) and `shuffled` (the goal of another trial): the goal has to be this trial's own.
 - Over `motion` (the best linear laws of the body alone): where the body is and how it moves must not be enough. A
   random walk is best foretold by a goal close to where the hand is now, which is no goal.
-- Against `mlp` (the same model without structure): it must not do better. That it does worse is not asked: its brain
-  carries the plan, and on reaches it foretells as well as the true kind of controller does. On a limit cycle, which
-  no goal explains, it does far better.
+- Over the middle between `none` and `mlp` (the same model without structure): the objective has to bring more than
+  half of what can be foretold. More than `mlp` itself is not asked: its brain carries the plan, and on reaches it
+  foretells as well as the true kind of controller does. On a limit cycle, which no goal explains, it does far better.
 - Over `behavior` (the same objective without neurons): else the neurons have no part in it.
 """
 
@@ -24,16 +24,17 @@ from ncyber_cli.outputs.metrics import Interval
 # Nats a bin and body channel: errors 5 % smaller. A gain can be sure and yet too small to mean anything: in a limit
 # cycle a goal that wanders a little with the phase gains a fortieth of a nat, with an interval above zero.
 WORTH = 0.05
-NEEDED = ("none", "shuffled", "motion")  # the lower bound has to exceed WORTH
-UNBEATEN = ("mlp",)  # the upper bound has to exceed -WORTH
+MIDWAY = "midway"  # between `none` and `mlp`
+WORTHWHILE = ("none", "shuffled")  # the lower bound has to exceed WORTH
+BETTER = ("motion", MIDWAY)  # forecasts of their own kind: the lower bound has to exceed zero
 NEURAL = "behavior"  # the lower bound has to exceed WORTH, for the neurons' part
-ARMS = (*NEEDED, *UNBEATEN, NEURAL)
+ARMS = (*WORTHWHILE, *BETTER, NEURAL)
 Word = Literal["yes", "by behavior", "no", "not judged"]
 _SAYS = {
     "none": "a constant goal foretells the body as well",
     "shuffled": "the goal of another trial foretells the body as well",
     "motion": "linear laws of the body alone foretell it as well",
-    "mlp": "a controller without structure foretells the body better",
+    MIDWAY: "a controller without structure foretells more than twice as much",
 }
 
 
@@ -48,8 +49,8 @@ class Verdict:
 def judge(gains: Mapping[str, Interval], channels: int) -> Verdict:
     """The verdict from the gains over each arm, in nats a bin; arms that are absent are not judged."""
     worth = WORTH * channels
-    failed = [arm for arm in NEEDED if arm in gains and not gains[arm].low > worth]
-    failed += [arm for arm in UNBEATEN if arm in gains and not gains[arm].high > -worth]
+    failed = [arm for arm in WORTHWHILE if arm in gains and not gains[arm].low > worth]
+    failed += [arm for arm in BETTER if arm in gains and not gains[arm].low > 0]
     absent = [arm for arm in ARMS if arm not in gains]
     if failed:
         return Verdict("no", f"No: {' and '.join(_SAYS[arm] for arm in failed)}.", failed, absent)

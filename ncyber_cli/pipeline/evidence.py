@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncyber_cli.outputs.metrics import Interval, fit_spread, paired_bootstrap
+from ncyber_cli.outputs.verdict import MIDWAY
 from ncyber_cli.pipeline.foresight import STARTS, Errors, Foresight
 
 # What the body does next is in its velocity and in its muscle; where it ends is what a goal is about.
@@ -50,7 +51,7 @@ def first_horizon(bin_s: float) -> int:
 def gains(animal: str, channels: int, runs: Sequence[Nats], mlps: Sequence[Nats]) -> Gains:
     """Gains of each seed's run over its own arms, and over the mlp refit of the same seed where there is one.
 
-    Trials that ended too early for any forecast are left out.
+    MIDWAY is the gain over the mean density of `none` and `mlp`. Trials that ended too early for any forecast are left out.
     """
     pairs: dict[str, list[NDArray[np.float64]]] = {}
     for run in runs:
@@ -59,6 +60,9 @@ def gains(animal: str, channels: int, runs: Sequence[Nats], mlps: Sequence[Nats]
                 pairs.setdefault(arm, []).append(run[OWN] - values)
     if mlps:
         pairs["mlp"] = [run[OWN] - mlp[OWN] for run, mlp in zip(runs, mlps, strict=True)]
+        if "none" in pairs:
+            both = zip(pairs["none"], pairs["mlp"], strict=True)
+            pairs[MIDWAY] = [0.5 * (over_none + over_mlp) for over_none, over_mlp in both]
     scored = np.all([_has_entry(each) for arm in pairs.values() for each in arm], axis=0)
     over, by_start = {}, {}
     for arm, differences in pairs.items():

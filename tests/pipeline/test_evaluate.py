@@ -36,7 +36,7 @@ def test_a_page_figures_and_every_part_of_the_metrics(reach: tuple[Path, list[Pa
     assert set(found["verdict"]) == {"reach-1", "reach-2", ALL}
     assert set(found["gains"][ALL]["over"]) == {"none", "shuffled", "motion", "behavior"}
     assert found["gains"][ALL]["trials"] == sum(found["gains"][animal]["trials"] for animal in ("reach-1", "reach-2"))
-    assert "mlp" in found["verdict"][ALL]["not_judged"]
+    assert "midway" in found["verdict"][ALL]["not_judged"]
     assert {name.split()[0] for name in found["recovery"]} == {"reach-1", "reach-2"}
     recovered = next(iter(found["recovery"].values()))
     assert {"model, causal", "model, smoothed", "hand position"} <= set(recovered["objective_r2"])

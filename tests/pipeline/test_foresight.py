@@ -1,9 +1,10 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from tiny import BIN_S, make_session
 
-from ncyber_cli.outputs.verdict import judge
+from ncyber_cli.outputs.verdict import MIDWAY, judge
 from ncyber_cli.pipeline.evidence import OWN, distances, first_horizon, gains, nats_of, together
 from ncyber_cli.pipeline.foresight import STARTS, Foresight, motion_forecast, recorded_after, start_bins
 
@@ -76,6 +77,7 @@ def test_seeds_and_animals_are_counted() -> None:
     assert found.over["mlp"].low > 0
     assert len(together([seeds[0], seeds[1]])[OWN]) == 80
     assert judge(found.over, 2).not_judged == ["shuffled", "motion", "behavior"]
+    assert found.over[MIDWAY].mean == pytest.approx(0.5 * (found.over["none"].mean + found.over["mlp"].mean))
 
 
 def test_trials_without_any_forecast_are_left_out() -> None:
