@@ -210,9 +210,7 @@ class Lqr(Part):
     """An optimal controller whose cost weights are learned: what the animal minimises, up to a common scale."""
 
     kind: Literal["lqr"]
-    horizon_s: Seconds | None = Field(
-        None, description="how far ahead the animal always plans; default without end"
-    )
+    horizon_s: Seconds | None = Field(None, description="how far ahead the animal always plans; default without end")
     areas: list[str] | None = Field(None, description="brain areas that open the gate; default all")
 
 
@@ -228,7 +226,9 @@ _USUAL_NUMBERS = [2, 3, 4, 5, 6]
 
 
 class Objective(Part):
-    prior: Literal["slow", "jump", "static", "switching"] = "slow"
+    prior: Literal["slow", "jump", "static", "moving", "switching"] = Field(
+        "slow", description="how it may change; moving: goals with a velocity, for bodies whose position is recorded"
+    )
     dimensions: Annotated[int, Field(ge=1, le=64)] | None = Field(
         None, description="default: the controller's, i.e. the number of position axes"
     )
@@ -323,9 +323,14 @@ class Model(Part):
         if self.body.kind == "none" and self.environment.kind == "feedback":
             raise ValueError("environment feedback needs a body, write body: {kind: point_mass} or {kind: linear}")
         if self.body.kind != "none" and self.controller.kind == "none":
-            raise ValueError("a body needs a controller, write controller: {kind: setpoint}, {kind: lqr} or {kind: mlp}")
+            raise ValueError(
+                "a body needs a controller, write controller: {kind: setpoint}, {kind: lqr} or {kind: mlp}"
+            )
         if self.body.kind == "none" and self.controller.kind == "lqr":
             raise ValueError("controller lqr needs a body, write body: {kind: point_mass} or {kind: linear}")
+        moving = self.objective is not None and self.objective.prior == "moving"
+        if moving and (self.body.kind == "none" or self.controller.kind == "mlp"):
+            raise ValueError("moving goals need a body and controller: {kind: setpoint} or {kind: lqr}")
         if self.objective is not None and self.controller.kind == "none":
             raise ValueError("an objective needs a controller, write controller: {kind: setpoint} or {kind: lqr}")
         return self
@@ -463,6 +468,8 @@ class Spec(Part):
             raise ValueError("body point_mass needs data.behavior.position, name the recorded position")
         if self.model.body.kind == "linear" and not behavior:
             raise ValueError("body linear needs at least one signal under data.behavior")
+        if self.model.objective is not None and self.model.objective.prior == "moving" and "position" not in behavior:
+            raise ValueError("moving goals need data.behavior.position, name the recorded position")
         if self.inference.inputs == ["behavior"] and not behavior:
             raise ValueError("inference.inputs: [behavior] needs data.behavior")
         return self

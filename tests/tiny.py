@@ -39,6 +39,8 @@ MODELS: dict[str, dict[str, Any]] = {
         "environment": {"kind": "feedback", "delay_s": 0.05},
         "emission": {"kind": "gaussian"},
     },
+    "reach_moving": {**_GOAL, "objective": {"prior": "moving"}},
+    "lqr_moving": {**_GOAL, "controller": {"kind": "lqr"}, "objective": {"prior": "moving"}},
     "lqr": {**_GOAL, "controller": {"kind": "lqr"}, "objective": {"prior": "jump"}},
     "lqr_linear_body": {
         "controller": {"kind": "lqr", "horizon_s": 0.6},

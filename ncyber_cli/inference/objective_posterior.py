@@ -67,14 +67,15 @@ def objective_chain(
     """Mean and sd of every bin of the posterior, a Gauss-Markov chain whatever the prior is."""
     chain = _chain(objective, messages, torch.zeros_like(messages.objective), seen)
     mean, _ = sample_objective(objective, chain.correction)
-    gain, decay = chain.correction.gain, objective.transition().decay
+    gain, step = chain.correction.gain, objective.transition().matrix()
     own = chain.variance * (1 - gain)
     if _POSTERIORS[objective.prior] is not _drifting:
         own = own + chain.redraw_variance
-    variance = [own[0]]
-    for kept, added in zip(((1 - gain[1:]) * decay).square().unbind(0), own[1:].unbind(0), strict=True):
-        variance.append(torch.addcmul(added, kept, variance[-1]))
-    return mean, torch.stack(variance).sqrt()
+    covariance = [torch.diag_embed(own[0])]
+    for kept, added in zip((1 - gain[1:]).unbind(0), own[1:].unbind(0), strict=True):
+        through = kept[:, :, None] * step
+        covariance.append(through @ covariance[-1] @ through.mT + torch.diag_embed(added))
+    return mean, torch.stack(covariance).diagonal(dim1=-2, dim2=-1).sqrt()
 
 
 def _chain(objective: Objective, messages: Messages, noise: Tensor, seen: Tensor) -> _Chain:
@@ -103,7 +104,7 @@ def prototype_probability(
 
 
 def _drifting(objective: Objective, chain: _Chain) -> ObjectivePosterior:
-    """Priors `slow` and `static`: the drift is all there is."""
+    """Priors `slow`, `static` and `moving`: the drift is all there is."""
     path, prior = sample_objective(objective, chain.correction)
     return ObjectivePosterior(path, correction_kl(prior, chain.correction, chain.variance, chain.constant))
 
@@ -136,6 +137,7 @@ def _redraw(objective: Objective, chain: _Chain) -> _Redraws:
 _POSTERIORS: dict[str, Callable[[Objective, _Chain], ObjectivePosterior]] = {
     "slow": _drifting,
     "static": _drifting,
+    "moving": _drifting,
     "jump": _redrawn,
     "switching": _switching,
 }
@@ -152,11 +154,10 @@ def sample_objective(objective: Objective, correction: Correction) -> tuple[Tens
     step = objective.transition()
     prior = step.mean.expand_as(correction.target[0])
     means, path = [prior], [correct(prior, correction.target[0], correction.gain[0], correction.noise[0])]
-    offset = (1 - step.decay) * step.mean
     for target, gain, noise in zip(
         correction.target[1:].unbind(0), correction.gain[1:].unbind(0), correction.noise[1:].unbind(0), strict=True
     ):
-        prior = torch.addcmul(offset, step.decay, path[-1])
+        prior = step.ahead(path[-1])
         means.append(prior)
         path.append(correct(prior, target, gain, noise))
     return torch.stack(path), torch.stack(means)

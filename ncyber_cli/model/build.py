@@ -38,7 +38,7 @@ def _build(spec: specs.Model, layout: Layout) -> ClosedLoop:
     n_control = 0
     controller: Controller | None = None
     if objective is not None and not isinstance(spec.controller, specs.NoController):
-        controller = build_controller(spec.controller, layout, areas, objective.size, body)
+        controller = build_controller(spec.controller, layout, areas, objective, body)
         n_control = controller.n_control
     environment = None
     if body is not None and spec.environment.kind == "feedback":
@@ -85,7 +85,10 @@ def _objective(spec: specs.Model, layout: Layout, body: PointMass | LinearBody |
     natural = len(mean) if body is not None else _LATENT_GOAL_DIMENSIONS
     in_body_units = spec.controller.kind != "mlp" and body is not None
     size = natural if chosen.dimensions is None or in_body_units else chosen.dimensions
-    if size != len(mean):  # an abstract objective has no units of its own
+    if chosen.prior == "moving":
+        velocity = torch.tensor(layout.body_sd)[size : 2 * size]
+        mean, sd = torch.cat([mean, torch.zeros(size)]), torch.cat([sd, velocity])
+    elif size != len(mean):  # an abstract objective has no units of its own
         mean, sd = torch.zeros(size), torch.ones(size)
     most_prototypes = max(chosen.prototype_numbers, default=0)
     return Objective(chosen.prior, mean, sd, layout.bin_s, chosen.jump_rate_hz, most_prototypes)

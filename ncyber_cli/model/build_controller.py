@@ -16,6 +16,7 @@ from ncyber_cli.model.controller import Lqr, MLPController, Setpoint
 from ncyber_cli.model.controller.lqr import FirstWeights
 from ncyber_cli.model.controller.setpoint import DAMPING, STIFFNESS, Pull
 from ncyber_cli.model.layout import Layout
+from ncyber_cli.model.objective import Objective
 from ncyber_cli.model.plant import plant_of
 
 SETPOINT_LOOKS_AHEAD = False
@@ -27,18 +28,18 @@ def build_controller(
     spec: specs.Setpoint | specs.Lqr | specs.MLPController,
     layout: Layout,
     areas: Areas,
-    n_objective: int,
+    objective: Objective,
     body: Recorded,
 ) -> Setpoint | Lqr | MLPController:
     """Raises SpecError where `areas` of the spec are not among the brain's."""
     if isinstance(spec, specs.MLPController):
-        n_control = n_objective if body is None else body.n_control
-        return MLPController(areas.size, n_objective, n_control, spec.hidden, layout.control_scale)
+        n_control = objective.size if body is None else body.n_control
+        return MLPController(areas.size, objective.size, n_control, spec.hidden, layout.control_scale)
     gate_areas = _gate_areas(spec.areas, areas)
     if isinstance(spec, specs.Lqr):
         assert body is not None, "the spec refuses lqr without a body"
-        return _lqr(spec, layout, areas, gate_areas, body)
-    return _setpoint(layout, areas, gate_areas, n_objective, body)
+        return _lqr(spec, layout, areas, gate_areas, body, objective.moving)
+    return _setpoint(layout, areas, gate_areas, objective, body)
 
 
 def _gate_areas(named: list[str] | None, areas: Areas) -> Float[Tensor, " n_latent"]:
@@ -53,25 +54,30 @@ def _gate_areas(named: list[str] | None, areas: Areas) -> Float[Tensor, " n_late
     return torch.tensor([name in named for name in areas.names])[areas.latent_area()].float()
 
 
-def _setpoint(layout: Layout, areas: Areas, gate_areas: Tensor, n_objective: int, body: Recorded) -> Setpoint:
+def _setpoint(layout: Layout, areas: Areas, gate_areas: Tensor, objective: Objective, body: Recorded) -> Setpoint:
     linear = body if isinstance(body, LinearBody) else None
     has_velocity = isinstance(body, PointMass) or (linear is not None and linear.has_velocity)
     pull = Pull(
-        n_body=n_objective if body is None else body.n_body,
-        n_control=n_objective if body is None else body.n_control,
+        n_body=objective.size if body is None else body.n_body,
+        n_control=objective.size if body is None else body.n_control,
         has_velocity=has_velocity,
         projection=None if linear is None else linear.pseudo_inverse,
-        plant=partial(plant_of, body, len(layout.animals), layout.bin_s) if body and SETPOINT_LOOKS_AHEAD else None,
+        plant=partial(plant_of, body, len(layout.animals), layout.bin_s)
+        if body is not None and SETPOINT_LOOKS_AHEAD
+        else None,
+        moving_goals=objective.moving,
     )
     stiffness = STIFFNESS if has_velocity else _FIRST_ORDER / layout.bin_s
-    sizes = n_objective, areas.size, len(layout.animals)
+    sizes = objective.n_axis, areas.size, len(layout.animals)
     return Setpoint(*sizes, layout.control_scale, gate_areas, pull, stiffness)
 
 
-def _lqr(spec: specs.Lqr, layout: Layout, areas: Areas, gate_areas: Tensor, body: PointMass | LinearBody) -> Lqr:
+def _lqr(
+    spec: specs.Lqr, layout: Layout, areas: Areas, gate_areas: Tensor, body: PointMass | LinearBody, moving: bool
+) -> Lqr:
     plant = partial(plant_of, body, len(layout.animals), layout.bin_s)
     sizes = areas.size, len(layout.animals), body.n_control
-    return Lqr(plant, *sizes, layout.control_scale, gate_areas, _first_weights(body, layout), spec.horizon_s)
+    return Lqr(plant, *sizes, layout.control_scale, gate_areas, _first_weights(body, layout), spec.horizon_s, moving)
 
 
 def _first_weights(body: PointMass | LinearBody, layout: Layout) -> FirstWeights:

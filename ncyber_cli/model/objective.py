@@ -19,22 +19,41 @@ from ncyber_cli.model.prototypes import PrototypeLaw, Prototypes
 
 _LOG_TAU_PRIOR = (math.log(8.0), 0.2)  # a freely learned time constant turns the objective into a control
 _LOG_TAU_BETWEEN_JUMPS = math.log(400.0)  # where changes have a term of their own, the rest hardly drifts
+_GOAL_VELOCITY_S = 1.0  # prior `moving`: how long a goal keeps its velocity; not learned, for the reason above
 _ANNEAL = (0.1, 0.6)  # share of training over which `jump` and `switching` go from the first to the second
 
 
 @dataclass(frozen=True)
 class ObjectiveTransition:
-    """o_t | o_{t-1} ~ N(mean + decay (o_{t-1} - mean), variance), per dimension."""
+    """o_t | o_{t-1} ~ N(mean + decay (o_{t-1} - mean), variance), per dimension.
+
+    Where `flow_s` is not zero the second half are velocities of the first, which move it on for so long.
+    """
 
     mean: Float[Tensor, " n_objective"]
     stationary_variance: Float[Tensor, " n_objective"]
     decay: Float[Tensor, " n_objective"]
     variance: Float[Tensor, " n_objective"]
+    flow_s: float = 0.0
+
+    def ahead(self, objective: Float[Tensor, "*batch n_objective"]) -> Float[Tensor, "*batch n_objective"]:
+        """The mean of the next bin."""
+        mean = torch.addcmul((1 - self.decay) * self.mean, self.decay, objective)
+        if self.flow_s == 0:
+            return mean
+        position, velocity = mean.chunk(2, -1)
+        return torch.cat([position + self.flow_s * objective[..., position.shape[-1] :], velocity], -1)
+
+    def matrix(self) -> Float[Tensor, "n_objective n_objective"]:
+        """What `ahead` does to a deviation, for column vectors."""
+        one = torch.eye(len(self.decay), device=self.decay.device, dtype=self.decay.dtype)
+        return self.ahead(self.mean + one).T - self.ahead(self.mean)[:, None]
 
 
 class Objective(nn.Module):
-    """Priors `slow` (AR(1)), `jump` (AR(1) with rare redraws from the stationary law), `static` and `switching`.
+    """Priors `slow` (AR(1)), `jump` (AR(1) with rare redraws), `static`, `moving` and `switching`.
 
+    With `moving` goals have a velocity: the objective is (position, velocity), and position follows velocity.
     `switching` is `jump` until its prototypes are placed; see model/prototypes.py.
     """
 
@@ -43,7 +62,7 @@ class Objective(nn.Module):
 
     def __init__(
         self,
-        prior: Literal["slow", "jump", "static", "switching"],
+        prior: Literal["slow", "jump", "static", "moving", "switching"],
         mean: Float[Tensor, " n_objective"],
         sd: Float[Tensor, " n_objective"],
         bin_s: float,
@@ -56,6 +75,8 @@ class Objective(nn.Module):
         self.register_buffer("mean", mean)
         self.register_buffer("sd", sd)
         self.log_tau = nn.Parameter(torch.full_like(mean, _LOG_TAU_PRIOR[0]), requires_grad=prior == "slow")
+        if prior == "moving":
+            self.log_tau.data.fill_(_LOG_TAU_BETWEEN_JUMPS)[len(mean) // 2 :] = math.log(_GOAL_VELOCITY_S)
         self.prototypes = None
         if prior == "switching":
             self.prototypes = Prototypes(most_prototypes, len(mean), jump_rate_hz, bin_s)
@@ -64,13 +85,28 @@ class Objective(nn.Module):
     def size(self) -> int:
         return int(self.mean.shape[0])
 
+    @property
+    def moving(self) -> bool:
+        """Whether the second half of the objective are velocities of the first."""
+        return self.prior == "moving"
+
+    @property
+    def n_axis(self) -> int:
+        """Axes of the goal's position."""
+        return self.size // 2 if self.moving else self.size
+
     def transition(self) -> ObjectiveTransition:
         """The smooth part of the prior; `static` holds the first bin's value up to a millionth of its variance."""
         stationary = self.sd.square()
         if self.prior == "static":
             return ObjectiveTransition(self.mean, stationary, torch.ones_like(self.sd), 1e-6 * stationary)
         decay = torch.exp(-self.bin_s * torch.exp(-self.log_tau))
-        return ObjectiveTransition(self.mean, stationary, decay, (1 - decay.square()) * stationary)
+        flow_s = self.bin_s if self.moving else 0.0
+        return ObjectiveTransition(self.mean, stationary, decay, (1 - decay.square()) * stationary, flow_s)
+
+    def drift_s(self) -> float | None:
+        """Time constant of the drift, the shortest of what does not move on its own; None where nothing drifts."""
+        return None if self.prior == "static" else float(self.log_tau[: self.n_axis].exp().min())
 
     def anneal(self, progress: float) -> None:
         """Drift is cheap at first, so that changes are found, and dear in the end: `jump`, `switching`, in training.
@@ -114,7 +150,7 @@ class Objective(nn.Module):
         step = self.transition()
         path = [torch.where(held[0].isnan(), self.mean + self.sd * standard_noise[0], held[0])]
         for noise, uniform, value in zip(standard_noise[1:], jump_uniform[1:], held[1:], strict=True):
-            slow = step.mean + step.decay * (path[-1] - step.mean) + step.variance.sqrt() * noise
+            slow = step.ahead(path[-1]) + step.variance.sqrt() * noise
             if self.prior in ("jump", "switching"):
                 redraw = self.mean + self.sd * noise
                 slow = torch.where((uniform < self.jump_probability)[:, None], redraw, slow)

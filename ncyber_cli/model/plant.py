@@ -24,16 +24,21 @@ class Plant:
     keep: Float[Tensor, "n_animal 1 1"]  # of the actuator, over a step
 
     def with_goal(
-        self, n_goal: int
+        self, n_goal: int, moving: bool
     ) -> tuple[Float[Tensor, "n_animal known known"], Float[Tensor, "n_animal known n_control"]]:
-        """Transition and drive of (body, actuator, goal) with a goal that stays where it is."""
+        """Transition and drive of (body, actuator, goal); the goal stays, or its second half moves its first."""
         n_animal, n, n_control = self.drive.shape
         none = self.drive.new_zeros(n_animal, n, n_goal)
-        still = torch.eye(n_goal, device=none.device, dtype=none.dtype).expand(n_animal, -1, -1)
-        transition = torch.cat([torch.cat([self.transition, none], 2), torch.cat([none.mT, still], 2)], 1)
+        still = torch.eye(n_goal, device=none.device, dtype=none.dtype)
+        if moving:
+            still = still + self.step_s * torch.diag(still.new_ones(n_goal - n_goal // 2), n_goal // 2)
+        goal = still.expand(n_animal, -1, -1)
+        transition = torch.cat([torch.cat([self.transition, none], 2), torch.cat([none.mT, goal], 2)], 1)
         return transition, torch.cat([self.drive, none.new_zeros(n_animal, n_goal, n_control)], 1)
 
-    def held(self, gain: Float[Tensor, "n_animal n_control known"]) -> Float[Tensor, "n_animal n_control known"]:
+    def held(
+        self, gain: Float[Tensor, "n_animal n_control known"], moving: bool
+    ) -> Float[Tensor, "n_animal n_control known"]:
         """The gain of a command held for a bin that takes the muscle to where feedback at every step would.
 
         A bin is no short time for a fast loop: feedback that sees the body only once a bin is half a bin late, and
@@ -42,7 +47,7 @@ class Plant:
         a linear loop whose goal stays for the bin, and in saturation the bound hides the difference.
         """
         n_body = len(self.origin)
-        transition, drive = self.with_goal(gain.shape[2] - self.drive.shape[1])
+        transition, drive = self.with_goal(gain.shape[2] - self.drive.shape[1], moving)
         after = torch.linalg.matrix_power(transition - drive @ gain, _STEPS)
         own = slice(n_body, n_body + gain.shape[1])
         start = torch.eye(gain.shape[2], device=gain.device, dtype=gain.dtype)[own]

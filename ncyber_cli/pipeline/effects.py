@@ -67,8 +67,8 @@ def end_distance(run: OpenRun, values: Values, mask: NDArray[np.bool_]) -> NDArr
     if not (objective_in_body_units(run) and isinstance(run.spec.model.body, PointMass)):
         return np.zeros(0)
     trials, last = np.arange(len(mask)), last_bin(mask)
-    goal = values["objectives"][trials, last]
-    gap = values["body"][trials, last, : goal.shape[1]] - goal
+    n_axis = run.layout.n_position
+    gap = values["body"][trials, last, :n_axis] - values["objectives"][trials, last, :n_axis]
     distance: NDArray[np.float64] = np.linalg.norm(gap.astype(np.float64), axis=1)
     return distance
 

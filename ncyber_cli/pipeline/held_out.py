@@ -60,9 +60,10 @@ def describe(run: OpenRun) -> str | None:
     if objective is None:
         return None
     if isinstance(body, LinearBody) and not isinstance(run.spec.model.controller, MLPController):
-        return f"setpoint of {', '.join(run.layout.body_names)}"
+        return f"setpoint of {', '.join(run.layout.body_names[: objective.size])}"
     unit = units[0] if isinstance(body, PointMass) else None
-    return describe_objective(run.spec.model.controller.kind, dimensions=objective.size, unit=unit)
+    found = describe_objective(run.spec.model.controller.kind, dimensions=objective.n_axis, unit=unit)
+    return f"moving {found}" if objective.moving else found
 
 
 def _score(run: OpenRun, session: Session) -> _SessionScore:

@@ -95,7 +95,7 @@ def _closed_loop_error(
     horizon, bin_s = horizon_bins(run.layout.bin_s), run.layout.bin_s
     steps = sorted({min(horizon, max(1, round(at / bin_s))) for at in _DISTANCES_S})
     placed = objective_in_body_units(run) and run.model.loop.objective is not None
-    columns = list(range(run.model.loop.objective.size if placed and run.model.loop.objective else 0))
+    columns = list(range(run.model.loop.objective.n_axis if placed and run.model.loop.objective else 0))
     columns = columns or list(range(len(run.layout.body_names)))
     by_animal = {}
     for animal in animals:

@@ -81,9 +81,10 @@ def recovery(run: OpenRun, session: Session, truth: Truth, *, both: bool, raw: b
     if "objective" not in true or not raw:
         return found
     goal = true["objective"]
-    estimates = {"model, smoothed": late.mean["objectives"], "model, causal": now.mean["objectives"]}
+    by_run = {"model, smoothed": late, "model, causal": now}
     if both:
-        estimates["behavior alone, causal"] = causal(run, session, test, "behavior").mean["objectives"]
+        by_run["behavior alone, causal"] = causal(run, session, test, "behavior")
+    estimates = {name: each.mean["objectives"][:, :, : goal.shape[2]] for name, each in by_run.items()}
     estimates |= {name: _null(session, null, goal) for name, null in _nulls(both).items()}
     found["objective_r2"] = {name: r2(goal[test], each[test], session.mask[test]) for name, each in estimates.items()}
     found["objective_r2_by_time"] = _courses(session, truth, goal, estimates)
@@ -146,7 +147,8 @@ def _courses(session: Session, truth: Truth, goal: Floats, estimates: Mapping[st
 
 def _coverage(session: Session, goal: Floats, inferred: Inferred) -> dict[str, float]:
     test = session.split == TEST
-    mean, sd = inferred.mean["objectives"][test], inferred.sd["objectives"][test]
+    n_axis = goal.shape[2]  # a velocity of the goal may follow
+    mean, sd = inferred.mean["objectives"][test, :, :n_axis], inferred.sd["objectives"][test, :, :n_axis]
     shares = interval_coverage(goal[test], mean, sd, session.mask[test])
     return {f"{level:.0%}": share for level, share in shares.items()}
 

@@ -61,7 +61,7 @@ def signs_of(model: NeuroModel, cohort: Cohort, picks: Picks, inference: Inferen
     objective, loop = model.loop.objective, model.loop
     if objective is None:
         return Signs(None, None)
-    time_constant_s = None if objective.prior == "static" else float(objective.log_tau.exp().min())
+    time_constant_s = objective.drift_s()
     if loop.body is None or loop.controller is None:
         return Signs(None, time_constant_s)
     sums = torch.zeros(2, dtype=torch.float64)

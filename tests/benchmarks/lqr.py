@@ -20,7 +20,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nulls import EndPoint
 from reach_animal import ReachAnimal, read_animals, read_inferred
 from reach_scores import control_scores, reach_bins
 from timed_command import ROOT, ncyber
@@ -28,6 +27,7 @@ from timed_command import ROOT, ncyber
 from ncyber_cli.data.recording import TEST
 from ncyber_cli.model.controller.setpoint import DAMPING, STIFFNESS
 from ncyber_cli.outputs.metrics import r2
+from ncyber_cli.outputs.metrics.nulls import EndPoint
 
 SPEC = ROOT / "example_configs" / "lqr.yaml"
 BAR = 0.20

@@ -13,7 +13,9 @@ from ncyber_cli.model.closed_loop import ClosedLoop, Given, Trajectory
 from ncyber_cli.model.gauss_markov import no_correction
 
 BINS, TRIALS = 16, 7
-WITH_BODY = pytest.mark.parametrize("kind", ["reach", "mlp_controller", "linear_body", "lqr", "lqr_linear_body"])
+WITH_BODY = pytest.mark.parametrize(
+    "kind", ["reach", "mlp_controller", "linear_body", "lqr", "lqr_linear_body", "reach_moving"]
+)
 
 
 def situation(kind: str) -> tuple[ClosedLoop, Given, torch.Tensor]:

@@ -117,6 +117,17 @@ def test_a_projection_turns_the_wanted_change_into_controls() -> None:
     torch.testing.assert_close(projected, wanted @ projection.T, rtol=1e-6, atol=1e-9)
 
 
+def test_a_body_that_moves_along_with_a_moving_goal_needs_no_command() -> None:
+    """On the goal and at its velocity nothing is commanded; a stationary setpoint would brake."""
+    controller = Setpoint(2, 3, 2, 5.0, torch.ones(3), Pull(4, 2, True, moving_goals=True)).double()
+    together = random(4, 4, seed=3)
+    along, _ = controller.command(controller.at(ANIMAL), random(4, 3), together, Belief(together, random(4, 2)))
+    torch.testing.assert_close(along, torch.zeros_like(along), atol=1e-12, rtol=0)
+    faster = together + torch.tensor([0, 0, 1.0, 1.0])
+    pulled, _ = controller.command(controller.at(ANIMAL), random(4, 3), faster, Belief(together, random(4, 2)))
+    assert torch.all(pulled > 0)
+
+
 def test_the_unstructured_controller_sees_brain_and_goal_alone() -> None:
     controller = MLPController(3, 2, 2, 8, 5.0).double()
     latent, goal, belief = state()

@@ -170,3 +170,23 @@ def test_a_linear_body_is_led_to_its_goal_and_held_there() -> None:
             after = torch.lerp(actuator, command, (1 - torch.exp(-BIN_S / body.lag(ANIMAL)))[:, None])
             state, actuator = body.predict(terms, state, 0.5 * (actuator + after)), after
     assert torch.all(((state - goal) / body.sd).abs() < 0.1)
+
+
+def test_an_optimal_pursuit_keeps_up_with_a_goal_of_constant_velocity() -> None:
+    """With its velocity in the objective a goal is tracked without lag; taken for a resting one it is not."""
+    velocity, lags = torch.tensor([0.2, -0.1]).double(), []
+    for moving in (True, False):
+        controller, body = lqr(arm()), arm()
+        controller.moving_goals = moving
+        controller.bound.hold(1e6)
+        with torch.no_grad():
+            here, terms, latent = controller.at(ANIMAL), body.at(ANIMAL), random(3, 3)
+            state, actuator = torch.zeros(3, 4).double(), torch.zeros(3, 2).double()
+            for step in range(150):
+                place = (step * BIN_S * velocity).expand(3, -1)
+                goal = torch.cat([place, velocity.expand(3, -1)], 1) if moving else place
+                command, _ = controller.command(here, latent, goal, Belief(state, actuator))
+                after = torch.lerp(actuator, command, (1 - torch.exp(-BIN_S / body.lag(ANIMAL)))[:, None])
+                state, actuator = body.predict(terms, state, 0.5 * (actuator + after)), after
+            lags.append((state[:, :2] - (150 * BIN_S * velocity)).norm(dim=1).max().item())
+    assert lags[0] < 1e-3 < 0.02 < lags[1]

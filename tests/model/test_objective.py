@@ -10,6 +10,7 @@ import torch
 
 from ncyber_cli.model.objective import Objective
 
+BIN_S = 0.02
 MEAN, SD = torch.tensor([0.5, -1.0], dtype=torch.float64), torch.tensor([0.1, 2.0], dtype=torch.float64)
 
 
@@ -18,7 +19,7 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def make(prior: Literal["slow", "jump", "static"], jump_rate_hz: float = 1.0) -> Objective:
-    return Objective(prior, MEAN, SD, 0.02, jump_rate_hz)
+    return Objective(prior, MEAN, SD, BIN_S, jump_rate_hz)
 
 
 def sample(objective: Objective, bins: int = 60, trials: int = 4000) -> torch.Tensor:
@@ -68,3 +69,24 @@ def test_annealing_ends_where_only_jumps_explain_a_change() -> None:
 def test_normalised_paths_have_unit_variance_units() -> None:
     objective, path = make("slow"), random(5, 3, 2)
     torch.testing.assert_close(objective.normalise(MEAN + SD * path), path)
+
+
+def test_a_moving_goal_goes_where_its_velocity_carries_it() -> None:
+    """Without noise position gains bin_s times velocity in a bin, and velocity fades within a second."""
+    sd = torch.tensor([0.1, 0.1, 0.3, 0.3], dtype=torch.float64)
+    objective = Objective("moving", torch.zeros(4).double(), sd, BIN_S).double()
+    held = torch.full((101, 1, 4), torch.nan, dtype=torch.float64)
+    held[0, 0] = torch.tensor([0.0, 0.05, 0.3, -0.1])
+    path = objective.sample(torch.zeros(101, 1, 4, dtype=torch.float64), torch.ones(101, 1), held)[:, 0]
+    carried = held[0, 0, :2] + BIN_S * torch.cat([torch.zeros(1, 2), path[:-1, 2:].cumsum(0)])
+    torch.testing.assert_close(path[:, :2], carried, atol=1e-3, rtol=1e-2)
+    torch.testing.assert_close(path[-1, 2:], held[0, 0, 2:] * torch.tensor(-100 * BIN_S).double().exp())
+    assert (objective.moving, objective.n_axis, objective.size) == (True, 2, 4)
+    assert objective.drift_s() == pytest.approx(400)
+
+
+def test_the_matrix_of_a_transition_is_what_ahead_does() -> None:
+    for prior in ("slow", "moving"):
+        step = Objective(prior, torch.tensor([0.2, -0.3]).double(), torch.ones(2).double(), BIN_S).double().transition()
+        here = torch.randn(5, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        torch.testing.assert_close(step.ahead(here), step.ahead(step.mean) + (here - step.mean) @ step.matrix().T)

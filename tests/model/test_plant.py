@@ -34,7 +34,7 @@ def test_a_held_command_takes_the_muscle_where_feedback_at_every_step_does(body:
         here = state
         for _ in range(STEPS):
             here = plant.transition @ here - plant.drive @ gain @ torch.cat([here, goal], 1)
-        command = -plant.held(gain) @ torch.cat([state, goal], 1)
+        command = -plant.held(gain, moving=False) @ torch.cat([state, goal], 1)
         keep = plant.keep**STEPS
         torch.testing.assert_close(keep * state[:, 4:] + (1 - keep) * command, here[:, 4:])
 
@@ -53,4 +53,19 @@ def test_a_bin_of_short_steps_under_a_constant_muscle_is_the_bodys_own_bin(body:
 def test_feedback_in_a_bin_that_is_short_needs_no_foresight() -> None:
     body = PointMass(2, 2, 1e-5, torch.ones(2, 2), None, None).double()
     gain = gain_of(body)
-    torch.testing.assert_close(plant_of(body, 2, 1e-5).held(gain), gain, rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(plant_of(body, 2, 1e-5).held(gain, moving=False), gain, rtol=1e-2, atol=1e-2)
+
+
+def test_a_goal_that_moves_is_foreseen_to_move() -> None:
+    """Feedback in every short step on a goal that its own velocity carries along, against the held command."""
+    body = point_mass()
+    with torch.no_grad():
+        plant, gain = plant_of(body, 2, BIN_S), torch.cat([gain_of(body), 20 * random(2, 2, 2, seed=5)], 2)
+        start, goal, velocity = random(2, 6, 1, seed=3), random(2, 2, 1, seed=4), random(2, 2, 1, seed=6)
+        here, place = start, goal
+        for _ in range(STEPS):
+            here = plant.transition @ here - plant.drive @ gain @ torch.cat([here, place, velocity], 1)
+            place = place + plant.step_s * velocity
+        command = -plant.held(gain, moving=True) @ torch.cat([start, goal, velocity], 1)
+        keep = plant.keep**STEPS
+        torch.testing.assert_close(keep * start[:, 4:] + (1 - keep) * command, here[:, 4:])

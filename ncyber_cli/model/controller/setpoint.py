@@ -29,10 +29,11 @@ class Pull:
     has_velocity: bool
     projection: Callable[[], Tensor] | None = None
     plant: Callable[[], Plant] | None = None
+    moving_goals: bool = False  # the objective is (position, velocity)
 
 
 class Setpoint(FeedbackController):
-    """u = gate(x) c tanh((K (o - p) - D v) / c).
+    """u = gate(x) c tanh((K (o - p) + D (g - v)) / c), with the goal's velocity g where goals move, else zero.
 
     K = L L' is shared up to a scale per animal; D, c and the gate's offset are per animal. The
     same K multiplies goal and position, which is what puts the objective in the body's units.
@@ -40,7 +41,7 @@ class Setpoint(FeedbackController):
 
     def __init__(
         self,
-        n_objective: int,
+        n_axis: int,
         n_latent: int,
         n_animal: int,
         bound: float,
@@ -51,15 +52,15 @@ class Setpoint(FeedbackController):
     ) -> None:
         super().__init__(n_latent, n_animal, pull.n_control, bound, gate_areas)
         self.n_animal, self.pull = n_animal, pull
-        self.factor = nn.Parameter(torch.eye(n_objective))
+        self.factor = nn.Parameter(torch.eye(n_axis))
         self.stiffness = Pooled(stiffness, n_animal)
-        self.damping = Pooled(torch.full((n_objective,), damping), n_animal)
+        self.damping = Pooled(torch.full((n_axis,), damping), n_animal)
 
     @property
     def looks_ahead(self) -> bool:
         return self.pull.plant is not None
 
-    def stiffness_of(self, animal: Int[Tensor, " trial"]) -> Float[Tensor, "trial n_objective n_objective"]:
+    def stiffness_of(self, animal: Int[Tensor, " trial"]) -> Float[Tensor, "trial n_axis n_axis"]:
         """K of each trial's animal."""
         factor = self.factor.tril()
         scale: Tensor = self.stiffness(animal)[:, None, None]
@@ -70,17 +71,18 @@ class Setpoint(FeedbackController):
             return self.behind_the_gate(animal, self._gain(animal), None)
         plant = self.pull.plant()
         animals = torch.arange(self.n_animal, device=animal.device)
-        held = plant.held(self._gain(animals).double()).to(self.control_scale.dtype)
+        held = plant.held(self._gain(animals).double(), self.pull.moving_goals).to(self.control_scale.dtype)
         return self.behind_the_gate(animal, held[animal], plant.origin)
 
     def _gain(self, animal: Int[Tensor, " trial"]) -> Float[Tensor, "trial n_control n_known"]:
-        """-(K (o - p) - D v) as a matrix on (body, actuator, goal)."""
+        """-(K (o - p) + D (g - v)) as a matrix on (body, actuator, goal)."""
         stiffness, pull = self.stiffness_of(animal), self.pull
         n_trial, n_goal, _ = stiffness.shape
         damping = [torch.diag_embed(self.damping(animal))] if pull.has_velocity else []
+        goal_damping = [-each for each in damping] if pull.moving_goals else []
         rest = pull.n_body - n_goal * (1 + pull.has_velocity)
         none = [stiffness.new_zeros(n_trial, n_goal, rest + pull.n_control)]
-        gain = torch.cat([stiffness, *damping, *none, -stiffness], 2)
+        gain = torch.cat([stiffness, *damping, *none, -stiffness, *goal_damping], 2)
         return gain if pull.projection is None else pull.projection() @ gain
 
     def log_prior(self) -> Tensor:
