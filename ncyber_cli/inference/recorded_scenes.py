@@ -10,10 +10,12 @@ from torch import Tensor
 
 from ncyber_cli.data.batches import Batch
 from ncyber_cli.inference.elbo import NeuroModel, given_of, sample_posterior
+from ncyber_cli.inference.mixture import Mixture
 from ncyber_cli.inference.past import Past
 from ncyber_cli.inference.posterior import view_of
 from ncyber_cli.inference.rollout import Scene, groups_of
-from ncyber_cli.inference.trial_noise import TrialKey, trial_noise
+from ncyber_cli.inference.trial_noise import PathNoise, TrialKey, path_noise, trial_noise
+from ncyber_cli.model.objective import Objective
 from ncyber_cli.spec import Inference
 
 
@@ -53,13 +55,15 @@ def scene_part_way(
 ) -> Scene:
     """A scene that takes recorded trials over after their first `bins` bins; nothing recorded later enters.
 
-    State, objective and actuator are a sample of the posterior given those bins alone. Inputs and forces are given,
-    not inferred: they go on as they were recorded. Trials have more than `bins` bins, and those at least one.
+    State and actuator are a sample of the posterior given those bins alone; so is the objective, read by the run's
+    causal reader where it has learned. Inputs and forces are given, not inferred: they go on as they were recorded.
+    Trials have more than `bins` bins, and those at least one.
     """
-    n_time = batch.mask.shape[1]
     seen = batch.until(bins)
-    noise = trial_noise(model, keys, n_time, seed, sample)
-    posterior = sample_posterior(model, seen, view_of(model, seen, inference, "both"), noise)
+    view = view_of(model, seen, inference, "both")
+    path = path_noise(model, keys, batch.mask.shape[1], seed, sample)
+    noise = path.noise
+    posterior = sample_posterior(model, seen, view, noise)
     happened, objective = posterior.trajectory, batch.input.new_zeros(*batch.mask.shape, noise.objective.shape[2])
     if posterior.objective is not None:
         objective = posterior.objective.transpose(0, 1)
@@ -68,6 +72,8 @@ def scene_part_way(
     past = Past(bins, groups, model.loop.history(given, happened, bins - 1))
     now = {name: past.from_here(values)[:, 0] for name, values in groups.items()}
     objective = past.from_here(objective)
+    if model.loop.objective is not None and model.readers is not None and model.readers.ready:
+        objective[:, 0] = _read(model.loop.objective, model.readers.causal(view)["objectives"], path, bins - 1)
     objective[:, 1:] = torch.nan
     return Scene(
         batch.animal,
@@ -80,6 +86,17 @@ def scene_part_way(
         now.get("actuator"),
         past=past,
     )
+
+
+def _read(
+    objective: Objective, belief: Mixture, path: PathNoise, last: Int[Tensor, " trial"]
+) -> Float[Tensor, "trial n_objective"]:
+    """A draw from what a reader believes in bin `last` of each trial; that bin's noise decides which one."""
+    trials = torch.arange(len(last), device=last.device)
+    share = belief.log_weight[last, trials].exp().cumsum(-1)
+    which = (share < path.jump[last, trials][:, None]).sum(-1).clamp(max=share.shape[1] - 1)
+    mean, sd = (values[last, trials, which] for values in (belief.mean, belief.log_sd.exp()))
+    return objective.mean + objective.sd * (mean + sd * path.noise.objective[last, trials])
 
 
 @torch.no_grad()

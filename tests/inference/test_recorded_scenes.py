@@ -10,6 +10,7 @@ from tiny import MODELS, Tiny, make_tiny
 from torch import Tensor
 
 from ncyber_cli.inference.elbo import given_of
+from ncyber_cli.inference.posterior import view_of
 from ncyber_cli.inference.recorded_scenes import objective_sample, scene_of, scene_part_way
 from ncyber_cli.inference.rollout import Scene, rollout, set_objective
 from ncyber_cli.inference.trial_noise import TrialKey, path_noise
@@ -123,3 +124,21 @@ def test_the_objective_of_a_trial_is_a_sample_of_its_posterior() -> None:
     assert not torch.equal(found[0], found[2])
     begun = scene_of(tiny.model, tiny.batch, inference, keys, seed=0, sample=0).objective[:, 0]
     assert torch.equal(found[0][:, 0], begun)
+
+
+def test_a_run_that_has_learned_to_read_reads_its_objective_causally() -> None:
+    """A draw from the reader's mixture in the last seen bin: in the long run its mean and sd, and nothing later."""
+    tiny = make_tiny("reach_jump")
+    model = tiny.model
+    with torch.no_grad():
+        for parameter in model.readers.causal.heads["objectives"].parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+        model.readers.ready.fill_(True)
+    last = BINS - 1
+    drawn = torch.stack([part_way(tiny, sample=sample).objective[:, 0] for sample in range(100)])
+    view = view_of(model, tiny.batch, tiny.spec.inference, "both")  # of whole trials: it is the same up to the bin
+    mean, sd = (values[last, torch.arange(7)] for values in model.readers.causal(view)["objectives"].moments())
+    objective = model.loop.objective
+    found, spread = objective.normalise(drawn.mean(0)), drawn.std(0) / objective.sd
+    assert ((found - mean).abs() < 5 * sd / 10).all()
+    torch.testing.assert_close(spread, sd, rtol=0.4, atol=0)
