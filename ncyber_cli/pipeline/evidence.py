@@ -51,7 +51,7 @@ def first_horizon(bin_s: float) -> int:
 def gains(animal: str, channels: int, runs: Sequence[Nats], mlps: Sequence[Nats]) -> Gains:
     """Gains of each seed's run over its own arms, and over the mlp refit of the same seed where there is one.
 
-    MIDWAY is the gain over the mean density of `none` and `mlp`. Trials that ended too early for any forecast are left out.
+    MIDWAY is the gain over the mean density of `none` and `mlp`. Trials that ended too early for a forecast are left out.
     """
     pairs: dict[str, list[NDArray[np.float64]]] = {}
     for run in runs:
