@@ -10,7 +10,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 _FIRST_LOG_SD = -2.0  # a seventh of a quantity's own spread
-_FIRST_SPREAD = 0.7  # of the components' means, so that they do not begin as one
 
 
 @dataclass(frozen=True)
@@ -35,9 +34,12 @@ class Mixture:
 
 
 class MixtureHead(nn.Module):
-    """From features to a mixture over `size` quantities of unit scale; `centre` is what the means begin at."""
+    """From features to a mixture over `size` quantities of unit scale.
 
-    def __init__(self, n_in: int, hidden: int, size: int, components: int) -> None:
+    The components' means begin `spread` apart, so that they are not one, around `centre`.
+    """
+
+    def __init__(self, n_in: int, hidden: int, size: int, components: int = 1, spread: float = 0.0) -> None:
         super().__init__()
         self.size, self.components = size, components
         self.net = nn.Sequential(nn.Linear(n_in, hidden), nn.Tanh(), nn.Linear(hidden, components * (1 + 2 * size)))
@@ -46,8 +48,7 @@ class MixtureHead(nn.Module):
         with torch.no_grad():
             last.weight.mul_(0.1)
             last.bias.zero_()
-            if components > 1:
-                nn.init.normal_(last.bias[components : components * (1 + size)], std=_FIRST_SPREAD)
+            last.bias[components : components * (1 + size)].normal_(std=spread)
 
     def forward(
         self, features: Float[Tensor, "*batch n_in"], centre: Float[Tensor, "*batch n"] | None = None

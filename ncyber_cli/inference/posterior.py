@@ -116,7 +116,7 @@ def causal_moments(
         for name, found in model.readers.causal(view).items():
             mean, sd = (values.transpose(0, 1) for values in found.moments())
             if name == "objectives":
-                moments[name] = Moments(centre + unit * mean, model.readers.causal_width * unit * sd)
+                moments[name] = Moments(centre + unit * mean, unit * model.readers.causal_width * sd)
             else:
                 moments[name] = Moments(loop.controller.control_scale * mean, loop.controller.control_scale * sd)
     law = None if loop.objective is None else loop.objective.prototype_law()

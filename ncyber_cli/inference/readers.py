@@ -21,7 +21,9 @@ from ncyber_cli.inference.objective_posterior import objective_chain
 from ncyber_cli.inference.recurrence import Backbone
 from ncyber_cli.model.objective import Objective
 
-_CAUSAL_COMPONENTS, _SMOOTHED_COMPONENTS = 6, 4  # before a movement there are several candidates, after it few
+# Components of a mixture, and how far apart they begin.
+_CANDIDATES = (6, 0.7)  # before a movement there are several
+_CORRECTIONS = (4, 0.05)  # of what is nearly known
 
 
 class CausalReader(nn.Module):
@@ -31,12 +33,11 @@ class CausalReader(nn.Module):
         super().__init__()
         self.read_in = ReadIn(n_session, n_unit, n_rest, hidden)
         self.forward_pass = Backbone(hidden)
-        self.heads = nn.ModuleDict(
-            {
-                name: MixtureHead(hidden, hidden, size, _CAUSAL_COMPONENTS if name == "objectives" else 1)
-                for name, size in sizes.items()
-            }
-        )
+        heads = {
+            name: MixtureHead(hidden, hidden, size, *(_CANDIDATES if name == "objectives" else ()))
+            for name, size in sizes.items()
+        }
+        self.heads = nn.ModuleDict(heads)
 
     def begin_as(self, encoder: Encoder) -> None:
         """Start from what the encoder's forward pass has learned."""
@@ -54,27 +55,31 @@ class SmoothedReader(nn.Module):
 
     def __init__(self, n_state: int, hidden: int, n_objective: int) -> None:
         super().__init__()
-        self.head = MixtureHead(n_state + 2 * n_objective, hidden, n_objective, _SMOOTHED_COMPONENTS)
+        self.head = MixtureHead(n_state + 2 * n_objective, hidden, n_objective, *_CORRECTIONS)
 
-    def forward(self, messages: Messages, mean: Tensor, sd: Tensor) -> Mixture:
-        """Mean and sd of the chain, (time, trial, n_objective), normalised."""
-        found: Mixture = self.head(torch.cat([messages.state, mean, sd.clamp(min=1e-6).log()], -1), mean)
+    def told(self, messages: Messages, mean: Tensor, sd: Tensor) -> Float[Tensor, "time trial feature"]:
+        """What the correction is made from; mean and sd of the chain are (time, trial, n_objective), normalised."""
+        return torch.cat([messages.state, mean, sd.clamp(min=1e-6).log()], -1)
+
+    def forward(self, told: Float[Tensor, "*batch feature"], mean: Float[Tensor, "*batch n_objective"]) -> Mixture:
+        found: Mixture = self.head(told, mean)
         return found
 
 
 class Readers(nn.Module):
-    """Both readers. `width` scales each one's sd so that its 90 % region holds 90 % of simulated objectives."""
+    """Both readers. Nothing is read before they have learned.
+
+    Several candidates summed up by a mean and sd make a region that is too wide: `causal_width` mends it.
+    """
 
     ready: Tensor
     causal_width: Tensor
-    smoothed_width: Tensor
 
     def __init__(self, causal: CausalReader, smoothed: SmoothedReader) -> None:
         super().__init__()
         self.causal, self.smoothed = causal, smoothed
         self.register_buffer("ready", torch.tensor(False))
         self.register_buffer("causal_width", torch.ones(()))
-        self.register_buffer("smoothed_width", torch.ones(()))
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,8 @@ def reading_of(readers: Readers, objective: Objective, messages: Messages, seen:
     """What makes posterior samples of the objective as wide as they should be."""
     chain_mean, chain_sd = objective_chain(objective, messages, seen)
     normal_sd = chain_sd / objective.sd
-    mean, sd = readers.smoothed(messages, objective.normalise(chain_mean), normal_sd).moments()
-    stretch = readers.smoothed_width * sd / normal_sd.clamp(min=1e-6)
+    normal_mean = objective.normalise(chain_mean)
+    told = readers.smoothed.told(messages, normal_mean, normal_sd)
+    mean, sd = readers.smoothed(told, normal_mean).moments()
+    stretch = sd / normal_sd.clamp(min=1e-6)
     return Reading(chain_mean, objective.mean + objective.sd * mean, stretch)

@@ -7,30 +7,32 @@ that recorded trials would not share. Trials of the choosing split, simulated on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from scipy.stats import chi2
-from torch import Tensor
+from torch import Tensor, nn
 
 from ncyber_cli.data.batches import Cohort, Picks
 from ncyber_cli.inference.elbo import NeuroModel
-from ncyber_cli.inference.mixture import Mixture
+from ncyber_cli.inference.encoder import View
 from ncyber_cli.inference.objective_posterior import objective_chain
 from ncyber_cli.inference.readers import Readers
 from ncyber_cli.inference.simulated_trials import SimulatedTrials, simulate_trials
 from ncyber_cli.model.objective import Objective
 from ncyber_cli.spec import Spec
-from ncyber_cli.training.blinding import draw_shown, shown
+from ncyber_cli.training.blinding import draw_shown
 from ncyber_cli.training.schedule import warm_cosine
 
-_MOST_SHOWN = 40_000  # simulated trials shown in all; fewer where the fit itself was shown fewer
+_MOST_SHOWN = 32_000  # simulated trials shown in all; fewer where the fit itself was shown fewer
 _SHOWINGS = 8  # of each simulated trial: simulating costs as much as a few showings
-_POOL_ENTRIES = 60_000_000  # of counts held at once
-_BATCH = 128
-_LEARNING_RATE = 3e-3
-_WIDTH_CHUNKS = 4
-_MOST_DISTANCES = 10_000_000  # torch's quantile takes no more than 16 million
-_LEVEL = 0.9  # of the regions whose width is set
+_POOL_ENTRIES = 60_000_000  # of counts and of encoder states held at once
+_TRIALS = 128  # a step of the causal reader
+_BINS, _SMOOTHED_STEPS = 4096, 4  # of the smoothed one, whose input is ready; so many for each causal step
+_LEARNING_RATE, _WEIGHT_DECAY = 3e-3, 1e-3
+_WIDTH_CHUNKS, _LEVEL = 4, 0.9
+_MOST_BINS = 10_000_000  # torch's quantile takes no more than 16 million
 
 
 def learn_to_read(
@@ -40,117 +42,116 @@ def learn_to_read(
 
     A model without an objective has nothing to be read.
     """
-    readers, objective = model.readers, model.loop.objective
-    if readers is None or objective is None:
+    if model.readers is None or model.loop.objective is None:
         return True
-    device = model.loop.initial_mean.device
-    streams = torch.randint(2**62, (3,), generator=torch.Generator().manual_seed(seed)).tolist()
-    order = torch.Generator().manual_seed(streams[0])
-    noise = torch.Generator(device).manual_seed(streams[1])
-    readers.causal.begin_as(model.encoder)
+    lesson = _Lesson(model, model.readers, model.loop.objective, cohort, spec, seed)
+    model.readers.causal.begin_as(model.encoder)
     showings = min(_MOST_SHOWN, spec.training.epochs * len(training))
-    steps = max(1, showings // _BATCH)
-    optimizer = torch.optim.AdamW(readers.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.95), weight_decay=1e-3)
-    size = _pool_size(cohort, showings)
-    done = 0
+    steps, done = max(1, showings // _TRIALS), 0
     while done < steps:
-        pool = list(_simulated(model, cohort, training, size, spec, order, noise))
-        for trials in _showings(pool, order):
+        pool = lesson.simulate(training, _pool_size(model, cohort, showings))
+        known = _joined([lesson.chain_of(trials) for trials in pool])
+        for trials in lesson.showings(pool):
             if stop():
                 return False
+            lesson.causal_step(trials, done / steps)
+            for _ in range(_SMOOTHED_STEPS):
+                lesson.smoothed_step(known, done / steps)
+            done += 1
             if done == steps:
                 break
-            _set_rate(optimizer, done / steps)
-            _step(model, readers, objective, trials, spec, optimizer, noise)
-            done += 1
-    held_out = _simulated(model, cohort, choosing, _WIDTH_CHUNKS, spec, order, noise)
-    _set_widths(model, readers, objective, held_out, spec)
-    readers.ready.fill_(True)
+    lesson.set_width(lesson.simulate(choosing, _WIDTH_CHUNKS))
+    model.readers.ready.fill_(True)
     return True
 
 
-def _pool_size(cohort: Cohort, showings: int) -> int:
+def _pool_size(model: NeuroModel, cohort: Cohort, showings: int) -> int:
     """Chunks of simulated trials to hold at once."""
     longest = max(session.mask.shape[1] for session in cohort.sessions)
-    fitting = int(_POOL_ENTRIES // (_BATCH * longest * cohort.n_unit))
-    return max(1, min(fitting, -(-showings // (_SHOWINGS * _BATCH))))
+    entries = _TRIALS * longest * (cohort.n_unit + model.encoder.head.in_features)
+    return max(1, min(int(_POOL_ENTRIES // entries), -(-showings // (_SHOWINGS * _TRIALS))))
 
 
-def _simulated(
-    model: NeuroModel,
-    cohort: Cohort,
-    picks: Picks,
-    chunks: int,
-    spec: Spec,
-    order: torch.Generator,
-    noise: torch.Generator,
-) -> Iterator[SimulatedTrials]:
-    """Chunks of trials simulated after random ones of `picks`."""
-    device = model.loop.initial_mean.device
-    for _ in range(chunks):
-        chosen = picks[torch.randint(len(picks), (_BATCH,), generator=order).numpy()]
-        yield simulate_trials(model, cohort.batch(chosen).to(device), spec.inference, noise)
+@dataclass(frozen=True)
+class _Chain:
+    """What the smoothed reader corrects in each bin, all bins of all trials in a row, and the truth; normalised."""
+
+    told: Float[Tensor, "bin feature"]
+    mean: Float[Tensor, "bin n_objective"]
+    truth: Float[Tensor, "bin n_objective"]
 
 
-def _showings(pool: list[SimulatedTrials], order: torch.Generator) -> Iterator[SimulatedTrials]:
-    for _ in range(_SHOWINGS):
-        for index in torch.randperm(len(pool), generator=order).tolist():
-            yield pool[index]
+def _joined(parts: list[_Chain]) -> _Chain:
+    return _Chain(*(torch.cat([getattr(part, name) for part in parts]) for name in ("told", "mean", "truth")))
 
 
-def _step(
-    model: NeuroModel,
-    readers: Readers,
-    objective: Objective,
-    trials: SimulatedTrials,
-    spec: Spec,
-    optimizer: torch.optim.Optimizer,
-    noise: torch.Generator,
-) -> None:
-    batch = trials.batch
-    show_neural, show_body = draw_shown(batch, spec.inference, noise)
-    view = model.encoder.view(batch, show_neural=show_neural, show_body=show_body)
-    causal = readers.causal(view)
-    density = torch.stack([causal[name].log_density(truth) for name, truth in trials.truth.items()]).sum(0)
-    with torch.no_grad():
-        messages = model.encoder(view)
-        mean, sd = objective_chain(objective, messages, view.seen.T)
-    smoothed = readers.smoothed(messages, objective.normalise(mean), sd / objective.sd)
-    density = density + smoothed.log_density(trials.steps)
-    inside = batch.mask.T
-    loss = -(density * inside).sum() / inside.sum().clamp(min=1)
+class _Lesson:
+    """One model's readers, what they learn from, and their optimisers."""
+
+    def __init__(
+        self, model: NeuroModel, readers: Readers, objective: Objective, cohort: Cohort, spec: Spec, seed: int
+    ) -> None:
+        self.model, self.readers, self.objective, self.cohort, self.spec = model, readers, objective, cohort, spec
+        self.device = model.loop.initial_mean.device
+        streams = torch.randint(2**62, (2,), generator=torch.Generator().manual_seed(seed)).tolist()
+        self.order = torch.Generator().manual_seed(streams[0])
+        self.noise = torch.Generator(self.device).manual_seed(streams[1])
+        self.causal, self.smoothed = _optimizer(readers.causal), _optimizer(readers.smoothed)
+
+    def simulate(self, picks: Picks, chunks: int) -> list[SimulatedTrials]:
+        """Chunks of trials simulated after random ones of `picks`."""
+        chosen = [picks[torch.randint(len(picks), (_TRIALS,), generator=self.order).numpy()] for _ in range(chunks)]
+        batches = (self.cohort.batch(some).to(self.device) for some in chosen)
+        return [simulate_trials(self.model, batch, self.spec.inference, self.noise) for batch in batches]
+
+    def showings(self, pool: list[SimulatedTrials]) -> Iterator[SimulatedTrials]:
+        for _ in range(_SHOWINGS):
+            for index in torch.randperm(len(pool), generator=self.order).tolist():
+                yield pool[index]
+
+    def causal_step(self, trials: SimulatedTrials, progress: float) -> None:
+        found = self.readers.causal(self._view(trials))
+        density = torch.stack([found[name].log_density(truth) for name, truth in trials.truth.items()]).sum(0)
+        _update(self.causal, self.readers.causal, -density[trials.batch.mask.T].mean(), progress)
+
+    def smoothed_step(self, known: _Chain, progress: float) -> None:
+        bins = torch.randint(len(known.mean), (_BINS,), generator=self.noise, device=self.device)
+        found = self.readers.smoothed(known.told[bins], known.mean[bins])
+        _update(self.smoothed, self.readers.smoothed, -found.log_density(known.truth[bins]).mean(), progress)
+
+    @torch.no_grad()
+    def chain_of(self, trials: SimulatedTrials) -> _Chain:
+        view = self._view(trials)
+        messages, inside = self.model.encoder(view), trials.batch.mask.T
+        mean, sd = objective_chain(self.objective, messages, view.seen.T)
+        mean, sd = self.objective.normalise(mean), sd / self.objective.sd
+        told = self.readers.smoothed.told(messages, mean, sd)
+        return _Chain(told[inside], mean[inside], trials.steps[inside])
+
+    @torch.no_grad()
+    def set_width(self, held_out: list[SimulatedTrials]) -> None:
+        """Make the causal regions of level `_LEVEL` hold that share of objectives that were not learned from."""
+        found = []
+        for trials in held_out:
+            mean, sd = self.readers.causal(self._view(trials))["objectives"].moments()
+            distance = ((trials.truth["objectives"] - mean) / sd).square().sum(-1)
+            found.append(distance[trials.batch.mask.T])
+        expected = float(chi2.ppf(_LEVEL, self.objective.size))
+        self.readers.causal_width.copy_((torch.cat(found)[:_MOST_BINS].quantile(_LEVEL) / expected).sqrt())
+
+    def _view(self, trials: SimulatedTrials) -> View:
+        """Everything that the spec lets the encoder see, but for a modality that is hidden now and then."""
+        show_neural, show_body = draw_shown(trials.batch, self.spec.inference, self.noise)
+        return self.model.encoder.view(trials.batch, show_neural=show_neural, show_body=show_body)
+
+
+def _optimizer(reader: nn.Module) -> torch.optim.AdamW:
+    return torch.optim.AdamW(reader.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.95), weight_decay=_WEIGHT_DECAY)
+
+
+def _update(optimizer: torch.optim.AdamW, reader: nn.Module, loss: Tensor, progress: float) -> None:
+    optimizer.param_groups[0]["lr"] = _LEARNING_RATE * warm_cosine(progress)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(readers.parameters(), 1.0)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
     optimizer.step()
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, progress: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = _LEARNING_RATE * warm_cosine(progress)
-
-
-@torch.no_grad()
-def _set_widths(
-    model: NeuroModel, readers: Readers, objective: Objective, held_out: Iterator[SimulatedTrials], spec: Spec
-) -> None:
-    """Scale each reader's sd so that the region of level `_LEVEL` of a Gaussian holds that share of the truth."""
-    causal, smoothed = [], []
-    for trials in held_out:
-        show_neural, show_body = shown(trials.batch, spec.inference)
-        view = model.encoder.view(trials.batch, show_neural=show_neural, show_body=show_body)
-        inside = trials.batch.mask.T
-        causal.append(_distance(readers.causal(view)["objectives"], trials.truth["objectives"])[inside])
-        messages = model.encoder(view)
-        mean, sd = objective_chain(objective, messages, view.seen.T)
-        found = readers.smoothed(messages, objective.normalise(mean), sd / objective.sd)
-        smoothed.append(_distance(found, trials.steps)[inside])
-    expected = float(chi2.ppf(_LEVEL, objective.size))
-    for width, distances in ((readers.causal_width, causal), (readers.smoothed_width, smoothed)):
-        width.copy_((torch.quantile(torch.cat(distances)[:_MOST_DISTANCES], _LEVEL) / expected).sqrt())
-
-
-def _distance(found: Mixture, truth: Tensor) -> Tensor:
-    """Squared, in units of the sd, summed over dimensions."""
-    mean, sd = found.moments()
-    return ((truth - mean) / sd).square().sum(-1)

@@ -34,15 +34,16 @@ def test_samples_get_the_readers_mean_and_sd() -> None:
     objective, readers, view = tiny.model.loop.objective, tiny.model.readers, tiny.view()
     assert objective is not None
     assert readers is not None
-    readers.smoothed_width.fill_(1.3)
     with torch.no_grad():
         messages, seen = tiny.model.encoder(view), view.seen.T
         mean, sd = objective_chain(objective, messages, seen)
         reading = reading_of(readers, objective, messages, seen)
-        wanted, spread = readers.smoothed(messages, objective.normalise(mean), sd / objective.sd).moments()
+        normal = objective.normalise(mean)
+        told = readers.smoothed.told(messages, normal, sd / objective.sd)
+        wanted, spread = readers.smoothed(told, normal).moments()
         above = reading.of(mean + sd)
     torch.testing.assert_close(reading.of(mean), objective.mean + objective.sd * wanted)
-    torch.testing.assert_close(above - reading.of(mean), 1.3 * objective.sd * spread)
+    torch.testing.assert_close(above - reading.of(mean), objective.sd * spread)
 
 
 def test_until_they_have_learned_nothing_is_corrected() -> None:
@@ -55,7 +56,9 @@ def test_until_they_have_learned_nothing_is_corrected() -> None:
         return moments["objectives"].mean
 
     plain = objectives()
-    tiny.model.readers.smoothed_width.fill_(2.0)
+    with torch.no_grad():
+        for parameter in tiny.model.readers.smoothed.parameters():
+            parameter.mul_(2.0)
     assert torch.equal(objectives(), plain)
     tiny.model.readers.ready.fill_(True)
     assert not torch.equal(objectives(), plain)

@@ -13,7 +13,7 @@ from ncyber_cli.outputs.metrics.bits import (
     mean_counts,
     poisson_bits_per_spike,
 )
-from ncyber_cli.outputs.metrics.calibration import interval_coverage
+from ncyber_cli.outputs.metrics.calibration import interval_coverage, region_coverage
 from ncyber_cli.outputs.metrics.evidence import Interval, paired_bootstrap
 from ncyber_cli.outputs.metrics.linear_maps import (
     AffineMap,
@@ -55,4 +55,5 @@ __all__ = [
     "r2",
     "r2_per_feature",
     "rate_r2",
+    "region_coverage",
 ]
