@@ -77,26 +77,6 @@ def recovery_figure(courses: Mapping[str, Mapping[str, Any]]) -> str:
     return _svg(figure)
 
 
-def paths_figure(
-    recorded: NDArray[np.floating], forecast: NDArray[np.floating], goal: NDArray[np.floating], unit: str
-) -> str:
-    """Recorded and forecast paths of some trials in the first two axes.
-
-    recorded and forecast (trial, horizon, 2), goal (trial, 2): the frozen objective.
-    """
-    figure, axes = _figure(4.2, 4.2)
-    for number, (path, foreseen, aim) in enumerate(zip(recorded, forecast, goal, strict=True)):
-        first = number == 0
-        axes.plot(path[:, 0], path[:, 1], color="#999999", linewidth=2, label="recorded" if first else None)
-        axes.plot(foreseen[:, 0], foreseen[:, 1], color="#0072B2", linewidth=1, label="forecast" if first else None)
-        axes.plot(aim[0], aim[1], "x", color="#D55E00", label="frozen objective" if first else None)
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.set_xlabel(f"first axis ({unit})")
-    axes.set_ylabel(f"second axis ({unit})")
-    axes.legend(frameon=False, fontsize=7)
-    return _svg(figure)
-
-
 def _figure(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
     from matplotlib.figure import Figure
 

@@ -26,7 +26,7 @@ _ARMS = {
 
 
 def report_html(metrics: Mapping[str, Any], figures: Mapping[str, str]) -> str:
-    """The page. `figures` are SVG text by name: gains, distance, recovery of each animal, paths."""
+    """The page. `figures` are SVG text by name: gains, distance, and recovery of each session."""
     parts = [_verdict(metrics), _foresight(metrics, figures), _held_out(metrics), _signs(metrics)]
     parts += [_agreement(metrics), _recovery(metrics, figures), _provenance(metrics)]
     title = f"ncyber: {escape(str(metrics['run']))}"
@@ -66,7 +66,7 @@ def _foresight(metrics: Mapping[str, Any], figures: Mapping[str, str]) -> str:
         for arm, each in one["over"].items()
     ]
     meanings = [{"arm": arm, "what it is": what} for arm, what in _ARMS.items()]
-    shown = "".join(figures[name] for name in ("gains", "distance", "paths") if name in figures)
+    shown = "".join(figures[name] for name in ("gains", "distance") if name in figures)
     return f"<h2>What the objective foretells</h2><p>{text}</p>{shown}{_table(rows)}{_table(meanings)}"
 
 

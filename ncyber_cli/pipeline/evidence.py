@@ -49,9 +49,9 @@ def first_horizon(bin_s: float) -> int:
 
 
 def gains(animal: str, channels: int, runs: Sequence[Nats], mlps: Sequence[Nats]) -> Gains:
-    """Gains of each seed's run over its own arms, and over the mlp refit of the same seed where there is one.
+    """Gains of each seed's run over its own arms, and over the mlp refit of its seed where there is one.
 
-    MIDWAY is the gain over the mean density of `none` and `mlp`. Trials that ended too early for a forecast are left out.
+    MIDWAY is the gain over the mean of `none` and `mlp`. Trials that ended too early for a forecast are left out.
     """
     pairs: dict[str, list[NDArray[np.float64]]] = {}
     for run in runs:
