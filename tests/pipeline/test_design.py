@@ -20,7 +20,7 @@ from ncyber_cli.pipeline.simulate import SimulateOptions, simulate_run
 from ncyber_cli.spec_file import load_spec
 from ncyber_cli.training.checkpoint import load
 
-FEW = {"updates": 10, "samples": 4, "steps": 15, "quiet": True}
+FEW = {"updates": 10, "samples": 4, "steps": 12, "quiet": True}
 GOALS = ("0.1,0.0", "-0.05,0.08")
 
 
@@ -82,7 +82,7 @@ def test_what_was_designed_is_as_good_as_it_gets(
     """Designing again for the same task, with the same noise, has little left to gain and loses nothing."""
     costs = []
     for source, target in ((runs["setpoint"], "first"), (tmp_path / "first", "second")):
-        options = DesignOptions(objectives=GOALS, **{**FEW, "updates": 25})
+        options = DesignOptions(objectives=GOALS, **{**FEW, "updates": 12})
         design_run(source, "path=1,effort=1e-4", tmp_path / target, options, as_json=True)
         costs.append(sum(row["cost_after"] for row in json.loads(capsys.readouterr().out)))
     assert costs[1] <= 1.01 * costs[0]
@@ -163,7 +163,7 @@ def test_a_linear_body_has_no_end_speed(tmp_path: Path, files: list[Path]) -> No
 
 
 def test_on_the_command_line(runs: dict[str, Path], tmp_path: Path) -> None:
-    words = ("--objective=-0.05,0.02", "--objective", "0.1,0", "--steps", "12", "--updates", "5", "--samples", "2")
+    words = ("--objective=-0.05,0.02", "--objective", "0.1,0", "--steps", "12", "--updates", "2", "--samples", "2")
     ended = ncyber("design", runs["setpoint"], "--cost", "end=1,effort=1e-3", "--out", "new", *words, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()

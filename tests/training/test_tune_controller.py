@@ -17,7 +17,7 @@ from ncyber_cli.inference.task_cost import TaskCost
 from ncyber_cli.inference.trial_noise import TrialKey, path_noise
 from ncyber_cli.training.tune_controller import Tuned, tunable, tune
 
-STEPS = 30
+STEPS = 20
 PARTS = ("log_shared", "deviation")  # of what animals share and how they differ
 KINDS = pytest.mark.parametrize("kind", ["reach", "mlp_controller", "linear_body", "lqr"])
 NEAR = TaskCost({"path": 1.0, "end": 1.0})
@@ -52,15 +52,15 @@ def calm(kind: str) -> NeuroModel:
 
 def fresh(model: NeuroModel, cost: TaskCost = NEAR) -> float:
     with torch.no_grad():
-        return float(cost.total(cost.terms(model, rehearsal(model, range(50, 82)).play(model))).mean())
+        return float(cost.total(cost.terms(model, rehearsal(model, range(50, 66)).play(model))).mean())
 
 
 def tuned(model: NeuroModel, cost: TaskCost = NEAR, names: Sequence[str] = (), **options: Any) -> Tuned:
     assert isinstance(model.loop.controller, torch.nn.Module)
     chosen = [p for name, found in tunable(model.loop.controller).items() if not names or name in names for p in found]
-    options = {"updates": 30, "learning_rate": 0.05, **options}
-    judge = rehearsal(model, range(8, 16))
-    return tune(model, chosen, cost, rehearsal(model, range(8)), judge, report=lambda event: None, **options)
+    options = {"updates": 10, "learning_rate": 0.1, **options}
+    judge = rehearsal(model, range(4, 12))
+    return tune(model, chosen, cost, rehearsal(model, range(4)), judge, report=lambda event: None, **options)
 
 
 @KINDS
@@ -69,7 +69,7 @@ def test_it_costs_less_under_fresh_noise_and_all_else_is_bit_equal(kind: str) ->
     before, state = fresh(model), {name: value.clone() for name, value in model.state_dict().items()}
     found = tuned(model)
     assert found.update > 0
-    assert fresh(model) < 0.9 * before
+    assert fresh(model) < 0.97 * before
     moved = {name for name, value in model.state_dict().items() if not torch.equal(value, state[name])}
     assert moved
     assert all(name.startswith("loop.controller.") for name in moved)
@@ -86,12 +86,12 @@ def test_only_what_is_named_moves() -> None:
 def test_a_controller_at_its_best_gets_no_worse_and_steps_too_large_are_taken_back() -> None:
     model = calm("reach")
     cost = TaskCost({"path": 1.0, "effort": 1e-2})
-    tuned(model, cost, updates=40)
+    tuned(model, cost, updates=30)
     best = fresh(model, cost)
-    tuned(model, cost, updates=15)
+    tuned(model, cost, updates=10)
     assert fresh(model, cost) < 1.01 * best
     state = {name: value.clone() for name, value in model.state_dict().items()}
-    assert tuned(model, cost, learning_rate=5.0, updates=10).update == 0
+    assert tuned(model, cost, learning_rate=5.0, updates=5).update == 0
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
 
 
