@@ -16,7 +16,7 @@ _LAST_RATE = 0.05  # of the learning rate, where the cosine ends
 _KL_RAMP = 0.1  # share of training until the full ELBO
 _FIRST_KL = 0.05
 _BETAS = (0.9, 0.95)  # gradients of a recursion change fast; a long memory of their size slows the fit
-_HELD = 0.2  # share of training for which prior `switching` holds the controller
+_HELD = 0.6  # share of training for which prior `switching` holds the controller: until it gets its prototypes
 _LOG_SCALE_SPEED = 5.0  # gains, lags, masses and variances are few, well determined and live on a log scale
 
 

@@ -141,7 +141,10 @@ def read_animal(run: Path, file: Path) -> Animal:
     checkpoint = load(run / "best.pt")
     (session,) = sessions_of_run(checkpoint.layout, checkpoint.spec, [file])
     truth = read_truth(file)
-    state = truth.series["prototype"].at(session.time_s)[..., 0]
+    known = truth.series["prototype"]
+    centres = np.where(session.mask, session.time_s, known.start_s)
+    sample = np.floor((centres - known.start_s) / known.bin_s + 1e-3).astype(np.int64)
+    state = known.values[sample, 0]  # the last sample by then: an index has no values in between
     assert np.isfinite(state[session.mask]).all()
     return Animal(session, truth, np.where(session.mask, np.rint(state), -1).astype(np.int64))
 
