@@ -57,8 +57,8 @@ def _foresight(metrics: Mapping[str, Any], figures: Mapping[str, str]) -> str:
         f"From {len(settings['starts'])} starts in each test trial the closed loop runs on with the objective frozen "
         f"at what was inferred by then, and foretells the body from {settings['first_horizon_s']:g} s to "
         f"{settings['horizon_s']:g} s ahead. Gains are nats a bin of predictive density, whose width every arm learns "
-        "on validation trials; intervals are a bootstrap over test trials and seeds. A gain has to exceed "
-        f"{settings['worth_nats']:g} nats to be worth something."
+        "on validation trials; intervals are a bootstrap over test trials and seeds. The lower end has to exceed "
+        f"{settings['worth_nats']:g} nats over none, shuffled and behavior, and zero over motion and midway."
     )
     rows = [
         {"animal": animal, "over": arm, "gain": _interval(each), "trials": one["trials"], "seeds": one["seeds"]}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ncyber_cli.data.recording import TEST, TRAIN, VALIDATION, Session
 from ncyber_cli.errors import DataError
-from ncyber_cli.inference.posterior import Moments, causal_moments, posterior_moments
+from ncyber_cli.inference.posterior import Moments, Sources, causal_moments, posterior_moments
 from ncyber_cli.outputs.metrics import control_r2, interval_coverage, objective_r2_by_time, r2
 from ncyber_cli.outputs.metrics.nulls import BehaviorAlone, EndPoint, HandPosition, Null, SmoothedSpikes, Trials
 from ncyber_cli.pipeline.open_run import OpenRun, trial_batches
@@ -54,7 +54,7 @@ def smoothed(run: OpenRun, session: Session, trials: NDArray[np.int64]) -> Infer
     )
 
 
-def causal(run: OpenRun, session: Session, trials: NDArray[np.int64], sources: Any = "both") -> Inferred:
+def causal(run: OpenRun, session: Session, trials: NDArray[np.int64], sources: Sources = "both") -> Inferred:
     """Causal moments of the named trials; the others stay NaN."""
     return _gathered(
         session,
