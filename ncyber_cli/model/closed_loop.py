@@ -121,7 +121,7 @@ class ClosedLoop(nn.Module):
     def history(
         self, given: Given, happened: Trajectory, last: Int[Tensor, " trial"]
     ) -> Float[Tensor, "trial bin n"] | None:
-        """Body and surprises from bin `last` of each trial back to its first: `Given.line` of what goes on from there."""
+        """Body and surprises from bin `last` of each trial back to its first: the `Given.line` of what goes on."""
         if self.environment is None:
             return None
         assert self.body is not None
