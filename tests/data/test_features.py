@@ -46,6 +46,13 @@ def test_body_order_names_and_units() -> None:
     assert body.values.shape == (3, 10, 5)
 
 
+def test_a_linear_body_gets_the_velocity_of_a_named_position_too() -> None:
+    linear = {"body": {"kind": "linear"}, "controller": {"kind": "setpoint"}}
+    body = body_features(recording(), spec(**linear), GRID)
+    assert body.names == ["position_0", "position_1", "velocity_0", "velocity_1", "gaze_0"]
+    np.testing.assert_allclose(body.values[0, 1:4, 2:4], np.tile([1.0, 2.0], (3, 1)), rtol=1e-4)
+
+
 def test_point_mass_gets_the_velocity_it_lacks() -> None:
     body = body_features(recording(), spec(**CLOSED), GRID)
     assert body.names == ["position_0", "position_1", "velocity_0", "velocity_1", "gaze_0"]
