@@ -15,7 +15,7 @@ from torch import nn
 
 from ncyber_cli.atomic import write_text
 from ncyber_cli.data.did_you_mean import did_you_mean
-from ncyber_cli.errors import UsageError
+from ncyber_cli.errors import NumericalError, UsageError
 from ncyber_cli.inference.elbo import NeuroModel
 from ncyber_cli.inference.rehearsal import Rehearsal, together
 from ncyber_cli.inference.rollout import set_objective
@@ -161,6 +161,8 @@ def _costs(task: _Task, cost: TaskCost, animal: str) -> dict[str, NDArray[np.flo
     model, (*_, fresh) = task.run.model, task.parts()
     terms = cost.terms(model, task.rehearsal([animal], fresh).play(model))
     found = {"cost": cost.total(terms), **terms}
+    if not torch.isfinite(found["cost"]).all():
+        raise NumericalError("rollouts are not finite", where=animal, remedy="write a smaller --steps")
     return {name: values.double().cpu().numpy().reshape(_FRESH, -1) for name, values in found.items()}
 
 

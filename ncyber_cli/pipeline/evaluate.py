@@ -86,7 +86,8 @@ def _metrics(
     same = [run, *others.seeds]
     progress.say("scoring test trials")
     summary = _summary(run)
-    start = summary["starts"][summary["kept_start"]] if summary else {"signs": None, "warnings": []}
+    fitted = "starts" in summary  # what `design` wrote was not fitted
+    start = summary["starts"][summary["kept_start"]] if fitted else {"signs": None, "warnings": []}
     constants = constants_of(same, animals)
     provenance = record_provenance(
         ["ncyber", *sys.argv[1:]],
