@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ncyber_cli import spec as specs
-from ncyber_cli.model.body import LinearBody, PointMass
+from ncyber_cli.model.body import PointMass
 from ncyber_cli.model.brain import Areas, Brain
 from ncyber_cli.model.build_controller import build_controller
 from ncyber_cli.model.closed_loop import ClosedLoop
@@ -13,6 +13,7 @@ from ncyber_cli.model.controller import Controller
 from ncyber_cli.model.emission import DEFAULT_EMISSION, EMISSIONS, Emission, Gaussian
 from ncyber_cli.model.environment import DelayLine
 from ncyber_cli.model.layout import Layout
+from ncyber_cli.model.linear_body import LinearBody
 from ncyber_cli.model.meta import Embedding
 from ncyber_cli.model.objective import Objective
 

@@ -10,12 +10,13 @@ from torch import Tensor
 
 from ncyber_cli import spec as specs
 from ncyber_cli.errors import SpecError
-from ncyber_cli.model.body import LinearBody, PointMass
+from ncyber_cli.model.body import PointMass
 from ncyber_cli.model.brain import Areas
 from ncyber_cli.model.controller import Lqr, MLPController, Setpoint
 from ncyber_cli.model.controller.lqr import FirstWeights
 from ncyber_cli.model.controller.setpoint import DAMPING, STIFFNESS, Pull
 from ncyber_cli.model.layout import Layout
+from ncyber_cli.model.linear_body import LinearBody
 from ncyber_cli.model.objective import Objective
 from ncyber_cli.model.plant import plant_of
 

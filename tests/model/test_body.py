@@ -9,7 +9,8 @@ import pytest
 import scipy.stats
 import torch
 
-from ncyber_cli.model.body import Body, LinearBody, PointMass, StudentScale
+from ncyber_cli.model.body import Body, PointMass, StudentScale
+from ncyber_cli.model.linear_body import LinearBody
 
 BIN_S = 0.02
 ANIMAL = torch.tensor([0, 1, 1])

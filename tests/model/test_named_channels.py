@@ -13,8 +13,8 @@ from tiny import MODELS, make_session, make_spec
 
 from ncyber_cli.data.batches import Cohort
 from ncyber_cli.inference.assemble import assemble
-from ncyber_cli.model.body import LinearBody
 from ncyber_cli.model.closed_loop import ClosedLoop
+from ncyber_cli.model.linear_body import LinearBody
 from ncyber_cli.training.measure import measure
 
 NAMED = ["position_0", "position_1", "velocity_0", "velocity_1", "gaze_0"]
