@@ -74,6 +74,8 @@ def _cannot(run: OpenRun, sessions: Sequence[Session]) -> str | None:
         return "the objective of an unstructured controller has no meaning of its own"
     if min(int((session.split == TEST).sum()) for session in sessions) < 2:
         return "an animal's goals cannot be exchanged with fewer than two test trials in a session"
+    if not all((session.split != TEST).any() for session in sessions):
+        return "a file that the run was not fitted to has no trials that set the width of a forecast"
     return None
 
 

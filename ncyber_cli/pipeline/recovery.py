@@ -85,7 +85,8 @@ def recovery(run: OpenRun, session: Session, truth: Truth, *, both: bool, raw: b
     if both:
         by_run["behavior alone, causal"] = causal(run, session, test, "behavior")
     estimates = {name: each.mean["objectives"][:, :, : goal.shape[2]] for name, each in by_run.items()}
-    estimates |= {name: _null(session, null, goal) for name, null in _nulls(both).items()}
+    if (session.split == TRAIN).any():  # a null has to be fitted to the session's own neurons
+        estimates |= {name: _null(session, null, goal) for name, null in _nulls(both).items()}
     found["objective_r2"] = {name: r2(goal[test], each[test], session.mask[test]) for name, each in estimates.items()}
     found["objective_r2_by_time"] = _courses(session, truth, goal, estimates)
     found["calibration"] = {

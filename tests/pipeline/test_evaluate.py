@@ -12,6 +12,7 @@ from ncyber_cli.pipeline.judgement import ALL
 from ncyber_cli.reporting import Progress
 from ncyber_cli.spec import Spec
 from ncyber_cli.spec_file import spec_text
+from ncyber_cli.worlds import reach as reach_world
 from ncyber_cli.worlds import without_goal
 from ncyber_cli.worlds.to_nwb import save_animal
 
@@ -75,6 +76,17 @@ def test_a_run_without_an_objective_is_not_judged(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "ablations").exists()
 
 
+def test_files_that_the_run_has_not_seen_are_scored_and_not_judged(
+    reach: tuple[Path, list[Path]], tmp_path: Path
+) -> None:
+    run, files = reach
+    other = tmp_path / files[0].name
+    save_animal(reach_world.simulate(seed=0, animal=0, trials=6, units=20), other)
+    found = _evaluate(run, [other], tmp_path / "out")
+    assert found["verdict"][ALL]["supported"] == "not judged"
+    assert found["held_out"][0]["trials"] == 6
+
+
 def test_files_without_test_trials_are_refused(reach: tuple[Path, list[Path]], tmp_path: Path) -> None:
     data = {**REACH_DATA, "split": {"by": "trial", "validation": 0.1, "test": 0.0}}
     run = finished_run(tmp_path / "run", reach[1], data, REACH_MODEL)
@@ -82,7 +94,7 @@ def test_files_without_test_trials_are_refused(reach: tuple[Path, list[Path]], t
         _evaluate(run, reach[1], tmp_path / "out")
 
 
-def test_refits_are_trained_once_and_used_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_refits_are_trained_once_and_used_again(tmp_path: Path) -> None:
     """One epoch of a tiny model: the run, another seed, and mlp from both."""
     file = tmp_path / "limit_cycle-1.nwb"
     save_animal(without_goal.simulate("limit_cycle", seed=0, trials=12, units=20), file)
@@ -105,12 +117,9 @@ def test_refits_are_trained_once_and_used_again(tmp_path: Path, capsys: pytest.C
     assert len(first["agreement"]["limit_cycle-1"]["objective"]) == 1
     assert "objective_r2" not in next(iter(first["recovery"].values()))
     written = {path: path.stat().st_mtime_ns for path in out.glob("ablations/*/best.pt")}
-    capsys.readouterr()
     assert _evaluate(tmp_path / "run", [file], out, options) == first
     assert {path: path.stat().st_mtime_ns for path in written} == written
-    assert json.loads(json.dumps(first)) == first
-    (tmp_path / "spec.yaml").write_text(spec_text(spec).replace("epochs: 1", "epochs: 2"))
-    with Progress(quiet=True) as progress:
-        train_run(FitRequest(spec=tmp_path / "spec.yaml", data=(), out=tmp_path / "other"), progress)
-    with pytest.raises(UsageError, match="another spec"):
-        _evaluate(tmp_path / "other", [file], out, options)
+    summary = out / "ablations" / "mlp-seed1" / "summary.json"
+    summary.write_text(summary.read_text().replace('"seed": 1', '"seed": 7'))
+    with pytest.raises(UsageError, match="another seed"):
+        _evaluate(tmp_path / "run", [file], out, options)
