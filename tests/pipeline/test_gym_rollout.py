@@ -187,6 +187,22 @@ def test_observations_of_several_parts_can_be_flattened(run: Path) -> None:
     np.testing.assert_array_equal(groups["body"][0, :3, 0], [100, 101, 102])  # b comes after a
 
 
+def test_a_linear_body_gives_way_too(tmp_path: Path) -> None:
+    run = finished_run(tmp_path / "run", reach_files(tmp_path), REACH_DATA, {**REACH_MODEL, "body": {"kind": "linear"}})
+    gym = {
+        "observation": {"velocity": {"entries": [2, 3]}, "position": {"entries": [0, 1]}},
+        "action": {"entries": [0, 1], "send": "control"},
+        "make": {"step_s": 0.04, "trial_s": 0.6},
+    }
+    found = simulated(run, tmp_path / "e.h5", env=REACH, env_map=mapped(tmp_path, json.dumps(gym)))
+    assert found["mask"].sum(1).max() == 16  # the time limit of 0.6 s, which is no end of its own
+    body, mask = found["body"][0], found["mask"]
+    assert np.isfinite(body[mask]).all()
+    moved, speed = np.diff(body[:, :16, :2], axis=1), body[:, :16, 2:]
+    both = mask[:, 1:16]
+    np.testing.assert_allclose(moved[both], 0.02 * (speed[:, 1:] + speed[:, :-1])[both], atol=1e-5)
+
+
 def test_interventions_are_paired_within_the_environment(run: Path, tmp_path: Path) -> None:
     wanted = Interventions(objective="env", body=("lag=0.2",))
     options = SimulateOptions(animals=("reach-1",), trials=4, env=REACH, interventions=wanted)
