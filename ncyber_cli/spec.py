@@ -382,6 +382,11 @@ class Training(Part):
     batch: Annotated[int, Field(ge=1)] = Field(64, description="trials per step, over all animals")
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-2
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-4
+    hold_controller: Fraction = Field(
+        0.0,
+        description="share of training before gains and gate of the controller move; about 0.2 where trials are few or "
+        "begin with the movement, so that the objective is found first (stiffness fell to nothing: hold it)",
+    )
     patience: Annotated[int, Field(ge=1)] = Field(
         40, description="epochs without a better validation ELBO before the early stop"
     )

@@ -52,7 +52,8 @@ class Start:
         self.device = model.loop.initial_mean.device
         self.training = cohort.picks(TRAIN)
         self.choosing, self.has_validation = choosing_trials(cohort)
-        self.optimizer = make_optimizer(model, spec.training.learning_rate, spec.training.weight_decay)
+        training = spec.training
+        self.optimizer = make_optimizer(model, training.learning_rate, training.weight_decay, training.hold_controller)
         self.steps_per_epoch = -(-len(self.training) // spec.training.batch)
         streams = torch.randint(2**62, (2,), generator=torch.Generator().manual_seed(seed)).tolist()
         self.order = torch.Generator().manual_seed(streams[0])

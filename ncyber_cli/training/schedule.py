@@ -16,36 +16,33 @@ _LAST_RATE = 0.05  # of the learning rate, where the cosine ends
 _KL_RAMP = 0.1  # share of training until the full ELBO
 _FIRST_KL = 0.05
 _BETAS = (0.9, 0.95)  # gradients of a recursion change fast; a long memory of their size slows the fit
-_HELD = 0.6  # share of training for which prior `switching` holds the controller: until it gets its prototypes
+_HELD = 0.6  # share of training for which prior `switching` holds the controller at least: until it gets prototypes
 _LOG_SCALE_SPEED = 5.0  # gains, lags, masses and variances are few, well determined and live on a log scale
 
 
-def make_optimizer(model: NeuroModel, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+def make_optimizer(
+    model: NeuroModel, learning_rate: float, weight_decay: float, hold_controller: float = 0.0
+) -> torch.optim.AdamW:
     """AdamW with a faster group, not decayed, for quantities on a log scale.
 
-    Prior `switching` holds the controller as it is for a while. Where the goal changes within most trials, an
-    objective that hardly moves yet pulls the body the wrong way: gains and gate would vanish before it is found.
+    The controller stays as it is for the share `hold_controller` of training, and longer with prior `switching`.
+    Where the goal changes within most trials, or trials are short and few, an objective that hardly moves yet pulls
+    the body the wrong way: gains and gate would vanish before it is found.
     """
     fast = [p for part in model.modules() if isinstance(part, Pooled) for p in part.parameters()]
     fast += [model.loop.log_process_variance, model.loop.log_initial_variance]
     fast = [p for p in fast if p.requires_grad]
     known = {id(p) for p in fast}
     rest = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
-    held = _held(model)
+    objective, controller = model.loop.objective, model.loop.controller
+    until = max(hold_controller, _HELD if objective is not None and objective.prior == "switching" else 0.0)
+    held = {id(p) for p in controller.parameters()} if until and isinstance(controller, nn.Module) else set()
     groups = [
         {"params": [p for p in chosen if (id(p) in held) == later], "speed": speed, "weight_decay": decay} | wait
         for chosen, speed, decay in ((rest, 1.0, weight_decay), (fast, _LOG_SCALE_SPEED, 0.0))
-        for later, wait in ((False, {}), (True, {"held_until": _HELD}))
+        for later, wait in ((False, {}), (True, {"held_until": until}))
     ]
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=learning_rate, betas=_BETAS)
-
-
-def _held(model: NeuroModel) -> set[int]:
-    """The parameters that wait, by id."""
-    objective, controller = model.loop.objective, model.loop.controller
-    if objective is None or objective.prior != "switching" or not isinstance(controller, nn.Module):
-        return set()
-    return {id(p) for p in controller.parameters()}
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float, progress: float) -> None:

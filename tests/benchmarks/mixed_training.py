@@ -48,6 +48,7 @@ def main() -> int:
     parser.add_argument("--closed-loop", type=float, default=0.3, help="share of trials at the end of training")
     parser.add_argument("--trials", type=int, default=230, help="an animal; 160 of 230 are for training")
     parser.add_argument("--epochs", type=int, default=110)
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="both arms")
     parser.add_argument("--work", type=Path, help="keep files here, and go on from those that are there")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -65,7 +66,10 @@ def benchmark(work: Path, options: argparse.Namespace) -> dict[str, Any]:
             ncyber("synth", "reach", "--out", folder / "data", *sizes)
         files = sorted((folder / "data").glob("*.nwb"))
         arms = {"teacher": 0.0, "mixed": options.closed_loop}
-        cost = {arm: fit_and_roll(folder / arm, files, share, options.epochs, seed) for arm, share in arms.items()}
+        cost = {
+            arm: fit_and_roll(folder / arm, files, share, options.epochs, seed, options.overrides)
+            for arm, share in arms.items()
+        }
         [animal] = read_animals(folder / "teacher", files)
         found = {arm: closed_loop_error(animal, folder / arm / "rollout.h5") for arm in arms}
         errors.append(found)
@@ -75,18 +79,20 @@ def benchmark(work: Path, options: argparse.Namespace) -> dict[str, Any]:
             rows.append(row | other_scores(animal, folder / arm))
     difference = differences(errors)
     improved = difference[f"{AHEAD_S[-1]:g} s"]["interval"][1] < 0
-    settings = {name: getattr(options, name) for name in ("seeds", "closed_loop", "trials", "epochs")}
+    settings = {name: getattr(options, name) for name in ("seeds", "closed_loop", "trials", "epochs", "overrides")}
     return {"settings": settings, "fits": rows, "mixed_less_teacher_mm": difference, "passed": improved}
 
 
-def fit_and_roll(run: Path, files: Sequence[Path], share: float, epochs: int, seed: int) -> float | None:
+def fit_and_roll(
+    run: Path, files: Sequence[Path], share: float, epochs: int, seed: int, overrides: Sequence[str]
+) -> float | None:
     """Fit, roll out, infer; what is there already is not made again. CPU seconds of the fit."""
     cost = None
     if not (run / "best.pt").exists():
-        settings = [f"inference.masking.closed_loop={share}", f"training.epochs={epochs}"]
+        settings = [*overrides, f"inference.masking.closed_loop={share}", f"training.epochs={epochs}"]
         settings += [f"training.patience={epochs}", f"data.trials.window_s=[{WINDOW_S[0]}, {WINDOW_S[1]}]"]
-        overrides = [word for setting in settings for word in ("--set", setting)]
-        cost = ncyber("fit", SPEC, *files, "--out", run, "--seed", str(seed), "--quiet", *overrides).cpu_s
+        words = [word for setting in settings for word in ("--set", setting)]
+        cost = ncyber("fit", SPEC, *files, "--out", run, "--seed", str(seed), "--quiet", *words).cpu_s
     if not (run / "rollout.h5").exists():
         how = ["--from-s", str(FROM_S), "--objective", "inferred", "--samples", str(SAMPLES), "--no-noise"]
         ncyber("simulate", run, *files, "--out", run / "rollout.h5", *how)

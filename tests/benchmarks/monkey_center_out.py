@@ -56,7 +56,7 @@ model:
   objective: {{prior: jump}}
   body: {{kind: point_mass}}
   environment: {{kind: feedback, delay_s: 0.1}}
-training: {{epochs: 150, batch: 16}}
+training: {{epochs: 150, batch: 16, hold_controller: 0.2}}
 """
 
 

@@ -116,11 +116,12 @@ def test_quantities_on_a_log_scale_move_faster_and_do_not_decay() -> None:
     assert (slow["weight_decay"], fast["weight_decay"]) == (0.1, 0.0)
 
 
-def test_a_switching_objective_is_found_before_the_controller_moves() -> None:
-    model = make_tiny("reach_switching").model
-    optimizer = make_optimizer(model, 1e-3, 0.1)
+@pytest.mark.parametrize(("kind", "hold"), [("reach_switching", 0.0), ("reach", 0.2)])
+def test_the_objective_is_found_before_the_controller_moves(kind: str, hold: float) -> None:
+    model = make_tiny(kind).model
+    optimizer = make_optimizer(model, 1e-3, 0.1, hold)
     rates = []
-    for progress in (0.1, 0.3):
+    for progress in (0.1, 0.7):
         set_learning_rate(optimizer, 1e-3, progress)
         rates.append({id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]})
     controller = {id(p) for p in model.loop.controller.parameters()}  # type: ignore[union-attr]
