@@ -36,7 +36,9 @@ def make_optimizer(
     rest = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
     objective, controller = model.loop.objective, model.loop.controller
     until = max(hold_controller, _HELD if objective is not None and objective.prior == "switching" else 0.0)
-    held = {id(p) for p in controller.parameters()} if until and isinstance(controller, nn.Module) else set()
+    held: set[int] = set()
+    if until and isinstance(controller, nn.Module):
+        held = {id(p) for p in controller.parameters()}
     groups = [
         {"params": [p for p in chosen if (id(p) in held) == later], "speed": speed, "weight_decay": decay} | wait
         for chosen, speed, decay in ((rest, 1.0, weight_decay), (fast, _LOG_SCALE_SPEED, 0.0))
