@@ -35,8 +35,8 @@ def design(
     tune: Annotated[
         str | None,
         typer.Option(
-            help="What may move, e.g. stiffness,damping; default everything that the controller learns, its gate "
-            "and bound included.",
+            help="What may move, e.g. stiffness,damping; default everything that the controller learns. Its gate and "
+            "bound are part of that: a tuned gate need not wait for the animal's go cue.",
             show_default=False,
         ),
     ] = None,
