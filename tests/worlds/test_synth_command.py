@@ -48,3 +48,12 @@ def test_an_option_of_another_world_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no --goals"):
         _synth("lorenz", "--out", str(tmp_path), "--goals", "disc")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("world", ["limit_cycle", "random_walk"])
+def test_worlds_without_goals_have_pulses_and_no_targets_to_choose(world: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no --goals and no --jumps"):
+        _synth(world, "--out", str(tmp_path), "--goals", "disc", "--jumps", "0.1")
+    rows = json.loads(_synth(world, "--out", str(tmp_path), "--trials", "3", "--pulses", "1", "--json"))
+    assert [(Path(row["file"]).name, row["trials"]) for row in rows] == [(f"{world}-1.nwb", 3)]
+    assert "objective" not in read_truth(tmp_path / f"{world}-1.nwb").series
