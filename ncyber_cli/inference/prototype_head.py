@@ -20,7 +20,8 @@ class PrototypeHead(nn.Module):
 
     def forward(self, state: Float[Tensor, "time trial hidden"], number: int) -> Float[Tensor, "time trial state"]:
         logits: Tensor = self.net(state)[..., :number]
-        return torch.log_softmax(logits, -1)
+        log_probability: Tensor = torch.log_softmax(logits, -1)
+        return log_probability
 
     def log_likelihood(
         self, state: Float[Tensor, "time trial hidden"], probability: Float[Tensor, "time trial state"]
