@@ -59,7 +59,8 @@ def synth(
         Goals | None, typer.Option(help="reach, lqr: targets on eight points (default) or anywhere on a disc.")
     ] = None,
     jumps: Annotated[
-        float | None, typer.Option(min=0, max=1, help="reach, lqr: share of trials whose target jumps; default 0.2.")
+        float | None,
+        typer.Option(min=0, max=1, help="reach, lqr: share of trials whose target jumps; default 0.2, lqr 0."),
     ] = None,
     pulses: Annotated[
         float | None, typer.Option(min=0, max=1, help="Share of trials with a force pulse; default 0.3.")

@@ -36,7 +36,7 @@ def simulate(
     animal: int = 0,
     units: int | None = None,
     goals: GoalSet = "eight",
-    jump_probability: float = 0.2,
+    jump_probability: float = 0.0,
     pulse_probability: float = 0.3,
 ) -> SimulatedAnimal:
     """One animal's session, in the files of the reaching world; the truth holds its weights and its gains."""

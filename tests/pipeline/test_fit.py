@@ -83,6 +83,8 @@ def test_the_summary_says_what_was_found_and_what_from(lab: Path) -> None:
             **{"stiffness": "1/s^2", "damping": "1/s", "bound": "m/s^2"},
             **{"muscle_lag": "s", "mass": "kg", "feedback_delay": "s"},
         }
+        assert all(np.all(np.asarray(constant["log_sd"]) > 0) for constant in animal["constants"].values())
+        assert all("within one standard deviation" in words for words in animal["not_told_apart"])
     (start,) = summary["starts"]
     assert set(start["signs"]) == {"residual_share", "time_constant_s"}
     assert summary["epoch_chosen_on"] == "validation"
