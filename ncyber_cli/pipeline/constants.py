@@ -23,8 +23,9 @@ def animal_constants(
 ) -> dict[str, dict[str, Any]]:
     """Value and unit of every constant of an animal, by name; only those that the model has.
 
-    With what is `identified` of it also the standard deviation of each logarithm, `log_sd`. Cost weights are ratios
-    to that of effort; of stiffness, a matrix, the uncertainty is that of its scale.
+    With what is `identified` of it also the standard deviation of each logarithm, `log_sd`: what more trials of this
+    animal would change, not what a better model would. Cost weights are ratios to that of effort; of stiffness, a
+    matrix, the uncertainty is that of its scale.
     """
     loop, index = model.loop, torch.tensor([animal], device=model.loop.initial_mean.device)
     found: dict[str, tuple[torch.Tensor, str]] = {}
