@@ -67,20 +67,23 @@ def forecast_body(
 ) -> Float[Tensor, "trial horizon n_body"]:
     """Mean of the body in the `horizon` bins after the start, with the objective held at `objective`.
 
-    Samples differ in where the brain is at the start; what happens later is the loop's own mean step. Bins after a
-    trial's end are forecast with the inputs of its last bin.
+    A goal that has a velocity moves on with it. Samples differ in where the brain is at the start; what happens
+    later is the loop's own mean step. Bins after a trial's end are forecast with the inputs of its last bin.
     """
     n_trial, n_step = len(start.bin), horizon + 1
     batch, index = start.batch, start.bin[:, None] + torch.arange(n_step, device=start.bin.device)
     index = torch.minimum(index, batch.mask.sum(1, keepdim=True) - 1)
     noise = [trial_noise(model, start.keys, 1, seed, sample).latent[0] for sample in range(samples)]
+    path = objective.repeat(samples, 1)[:, None].expand(-1, n_step, -1)
+    if model.loop.objective is not None and model.loop.objective.moving:
+        path = torch.cat([path[:, :1], torch.full_like(path[:, 1:], torch.nan)], 1)  # it goes on as it moves
     latent = torch.cat([start.latent.mean[:, 0] + start.latent.sd[:, 0] * sample for sample in noise])
     scene = Scene(
         animal=batch.animal.repeat(samples),
         session=batch.session.repeat(samples),
         input=_along(batch.input, index).repeat(samples, 1, 1),
         force=_along(batch.force, index).repeat(samples, 1, 1),
-        objective=objective.repeat(samples, 1)[:, None].expand(-1, n_step, -1),
+        objective=path,
         body=_at(batch.body, start.bin)[:, 0].repeat(samples, 1),
         latent=latent,
         actuator=start.actuator.repeat(samples, 1),

@@ -18,7 +18,8 @@ from ncyber_cli.spec import Spec
 from ncyber_cli.spec_file import load_spec, spec_text
 
 _SPEC = "spec.yaml"
-MLP = ("model.controller={kind: mlp}",)
+_MLP = "model.controller={kind: mlp}"
+_STILL = "model.objective.prior=jump"  # goals of `mlp` have no axis that could move
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,9 @@ def refits(run: OpenRun, folder: Path, sessions: Sequence[Session], seeds: int, 
     own = run_seed(run)
     write_text(folder / _SPEC, spec_text(run.spec))
     others = [_refit(run, folder, f"seed{seed}", (), seed, paths, progress) for seed in range(own + 1, own + seeds)]
-    mlps = [_refit(run, folder, f"mlp-seed{seed}", MLP, seed, paths, progress) for seed in range(own, own + seeds)]
+    moving = run.spec.model.objective is not None and run.spec.model.objective.prior == "moving"
+    mlp = (_STILL, _MLP) if moving else (_MLP,)
+    mlps = [_refit(run, folder, f"mlp-seed{seed}", mlp, seed, paths, progress) for seed in range(own, own + seeds)]
     return Refits(others, mlps)
 
 

@@ -59,3 +59,11 @@ def test_without_neurons_neurons_do_not_matter() -> None:
         for batch in (tiny.batch, other)
     ]
     assert torch.equal(goals[0], goals[1])
+
+
+def test_a_goal_with_a_velocity_moves_on() -> None:
+    tiny = make_tiny("reach_moving")
+    begin = _outset(tiny, tiny.batch)
+    right = torch.tensor([0.0, 0.0, 5.0, 0.0], dtype=begin.objective.dtype).expand_as(begin.objective)
+    difference = _forecast(tiny, begin, right) - _forecast(tiny, begin, -right)
+    assert bool((difference[:, -1, 0] > 0).all())
