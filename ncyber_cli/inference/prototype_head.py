@@ -27,4 +27,5 @@ class PrototypeHead(nn.Module):
         self, state: Float[Tensor, "time trial hidden"], probability: Float[Tensor, "time trial state"]
     ) -> Float[Tensor, "time trial"]:
         """Of prototypes drawn from the smoothed `probability`, which is not moved by it."""
-        return (probability.detach() * self(state, probability.shape[-1])).sum(-1)
+        log_probability: Tensor = self(state, probability.shape[-1])
+        return (probability.detach() * log_probability).sum(-1)
