@@ -111,7 +111,9 @@ def closed_loop_error(animal: ReachAnimal, path: Path) -> dict[str, Floats]:
     jump_s = animal.events_s["jump_time"][test] - session.event_s[test]
     known = np.isnan(jump_s) | (jump_s < FROM_S)
     with read_results(path) as file:
-        [rollout] = file["rollouts"].values()
+        rollout = file["rollouts"][
+            f"rollout_{animal.name}_{session.session}"
+        ]  # the baseline beside it may change its mind
         trials = [session.trial_id.index(trial) for trial in rollout["trial_id"].asstr()[:]]
         assert trials == test.tolist(), "some test trials were not taken over"
         position = rollout["body/sample"][:, :, :, :2].astype(np.float64).mean(0)
