@@ -192,6 +192,7 @@ def _print(out: Path, metrics: Mapping[str, Any], *, as_json: bool) -> None:
     rows = [
         {"animal": animal, "trials": _trials(metrics, animal), "supported": one["supported"], "why": one["sentence"]}
         for animal, one in metrics["verdict"].items()
+        if animal != ALL or len(metrics["verdict"]) > 2
     ]
     table(rows, ["animal", "trials", "supported", "why"])
     print(f"wrote {out / PAGE}, {METRICS}, {FIGURES}/")
