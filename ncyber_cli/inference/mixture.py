@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 _FIRST_LOG_SD = -2.0  # a seventh of a quantity's own spread
+_LEAST_LOG_SD = -4.0  # a command of exactly zero must not be worth more nats than all else together
 
 
 @dataclass(frozen=True)
@@ -58,5 +59,5 @@ class MixtureHead(nn.Module):
         mean = mean.unflatten(-1, (n, self.size))
         if centre is not None:
             mean = mean + centre[..., None, :]
-        log_sd = (log_sd.unflatten(-1, (n, self.size)) + _FIRST_LOG_SD).clamp(-7, 2)
+        log_sd = (log_sd.unflatten(-1, (n, self.size)) + _FIRST_LOG_SD).clamp(_LEAST_LOG_SD, 2)
         return Mixture(logit.log_softmax(-1), mean, log_sd)

@@ -28,6 +28,7 @@ from ncyber_cli.training.schedule import warm_cosine
 _MOST_SHOWN = 32_000  # simulated trials shown in all; fewer where the fit itself was shown fewer
 _SHOWINGS = 8  # of each simulated trial: simulating costs as much as a few showings
 _POOL_ENTRIES = 60_000_000  # of counts and of encoder states held at once
+_WEIGHT = {"controls": 0.3, "actuator": 0.3}  # they are sharper than the objective, and would have the states alone
 _TRIALS = 128  # a step of the causal reader
 _BINS, _SMOOTHED_STEPS = 4096, 4  # of the smoothed one, whose input is ready; so many for each causal step
 _LEARNING_RATE, _WEIGHT_DECAY = 3e-3, 1e-3
@@ -111,7 +112,9 @@ class _Lesson:
 
     def causal_step(self, trials: SimulatedTrials, progress: float) -> None:
         found = self.readers.causal(self._view(trials))
-        density = torch.stack([found[name].log_density(truth) for name, truth in trials.truth.items()]).sum(0)
+        density = torch.stack(
+            [_WEIGHT.get(name, 1.0) * found[name].log_density(truth) for name, truth in trials.truth.items()]
+        ).sum(0)
         _update(self.causal, self.readers.causal, -density[trials.batch.mask.T].mean(), progress)
 
     def smoothed_step(self, known: _Chain, progress: float) -> None:
