@@ -25,7 +25,8 @@ from ncyber_cli.spec import Spec
 from ncyber_cli.training.blinding import draw_shown
 from ncyber_cli.training.schedule import warm_cosine
 
-_MOST_SHOWN = 32_000  # simulated trials shown in all; fewer where the fit itself was shown fewer
+_MOST_SHOWN = 32_000  # simulated trials shown in all
+_FOR_EACH = 8  # at most, for each recorded trial that the fit was shown
 _SHOWINGS = 8  # of each simulated trial: simulating costs as much as a few showings
 _POOL_ENTRIES = 60_000_000  # of counts and of encoder states held at once
 _WEIGHT = {"controls": 0.3, "actuator": 0.3}  # they are sharper than the objective, and would have the states alone
@@ -47,7 +48,7 @@ def learn_to_read(
         return True
     lesson = _Lesson(model, model.readers, model.loop.objective, cohort, spec, seed)
     model.readers.causal.begin_as(model.encoder)
-    showings = min(_MOST_SHOWN, spec.training.epochs * len(training))
+    showings = min(_MOST_SHOWN, _FOR_EACH * spec.training.epochs * len(training))
     steps, done = max(1, showings // _TRIALS), 0
     while done < steps:
         pool = lesson.simulate(training, _pool_size(model, cohort, showings))

@@ -21,6 +21,7 @@ from ncyber_cli.spec import Inference
 
 _LARGEST_SHARE = 0.05
 _SHORTEST_S = 2.0
+_LEAST_PULL = 0.05
 # Share of bins left out, those where moving the objective moves the body most: changes of mind are what it is for,
 # and an inferred one is spread over the bins in which it may have happened. Noise is chased everywhere.
 _CHANGES_OF_MIND = 0.1
@@ -34,9 +35,21 @@ class Signs:
 
     residual_share: float | None  # of the body's one-step residual variance, explained by the objective's innovations
     time_constant_s: float | None  # of the objective's drift, the shortest of its dimensions
+    pull: float | None = None  # rms change of the command had another trial's objective been pursued, over its own rms
 
     def warnings(self) -> list[str]:
         """What is wrong, in words; empty where every sign is good."""
+        found = self.noise_chased()
+        if self.pull is not None and not self.pull >= _LEAST_PULL:
+            found.append(
+                f"another trial's objective would change the command by {self.pull:.0%} of its size (less than "
+                f"{_LEAST_PULL:.0%}): the objective moves nothing, do not read it as a goal; where there is one, try "
+                "training.hold_controller=0.2"
+            )
+        return found
+
+    def noise_chased(self) -> list[str]:
+        """The warnings of the cheap optimum, into which another start need not fall."""
         found = []
         if self.residual_share is not None and not self.residual_share <= _LARGEST_SHARE:
             found.append(
@@ -64,22 +77,32 @@ def signs_of(model: NeuroModel, cohort: Cohort, picks: Picks, inference: Inferen
     time_constant_s = objective.drift_s()
     if loop.body is None or loop.controller is None:
         return Signs(None, time_constant_s)
-    sums = torch.zeros(2, dtype=torch.float64)
+    sums, pulls = torch.zeros(2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
     for start in range(0, len(picks), _TRIALS):
         chosen = picks[start : start + _TRIALS]
         batch = cohort.batch(chosen).to(loop.initial_mean.device)
         moments = posterior_moments(model, batch, inference, trial_keys(cohort, chosen), samples=_SAMPLES, seed=_SEED)
         means = {name: group.mean for name, group in moments.items()}
         sums += _residual_squares(model, batch, means, loop.body, loop.controller).cpu()
+        pulls += _pull_squares(batch, means, loop.controller).cpu()
     with_objective, without = sums.tolist()
     share = 1 - with_objective / without if without > 0 else math.nan
-    return Signs(max(share, 0.0), time_constant_s)
+    changed, own = pulls.tolist()
+    return Signs(max(share, 0.0), time_constant_s, math.sqrt(changed / own) if own > 0 else math.nan)
 
 
 def trial_keys(cohort: Cohort, picks: Picks) -> list[TrialKey]:
     """Names of the picked trials, which their noise belongs to."""
     named = ((cohort.sessions[index], int(trial)) for index, trial in picks)
     return [TrialKey(session.animal, session.session, session.trial_id[trial]) for session, trial in named]
+
+
+def _pull_squares(batch: Batch, means: dict[str, Tensor], controller: Controller) -> Tensor:
+    """Squared commands summed: what each trial's neighbour's objective would change, and the commands themselves."""
+    command = _Command(controller, batch, means)
+    own, other = command(means["objectives"]), command(means["objectives"].roll(1, 0))
+    both = (batch.mask & batch.mask.roll(1, 0))[:, 1:, None]
+    return torch.stack([((other - own) * both).square().sum(), (own * both).square().sum()]).double()
 
 
 def _residual_squares(

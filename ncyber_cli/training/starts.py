@@ -29,7 +29,7 @@ from ncyber_cli.training.signs import Signs, signs_of
 from ncyber_cli.training.warm_start import warm_start
 
 _SAVE_EVERY_S = 30.0
-_RESTARTS = 2  # at most, of starts whose signs are bad; where three fall into the cheap optimum so will a fourth
+_RESTARTS = 2  # at most, of starts that chase noise; where three fall into the cheap optimum so will a fourth
 Report = Callable[[Mapping[str, Any]], None]
 
 
@@ -131,7 +131,7 @@ class _Starts:
             yield len(self.finished)
 
     def _fallen(self) -> int:
-        return sum(bool(result.signs.warnings()) for result in self.finished)
+        return sum(bool(result.signs.noise_chased()) for result in self.finished)
 
     def train(self, stop: Callable[[], bool]) -> bool:
         """Train the start that is due; False if it was stopped before it was done."""

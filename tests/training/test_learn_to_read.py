@@ -10,7 +10,7 @@ from ncyber_cli.inference.simulated_trials import simulate_trials
 from ncyber_cli.training.learn_to_read import learn_to_read
 
 
-def taught(kind: str = "reach_jump", epochs: int = 300) -> Tiny:
+def taught(kind: str = "reach_jump", epochs: int = 40) -> Tiny:
     tiny = make_tiny(kind)
     spec = tiny.spec.model_copy(update={"training": tiny.spec.training.model_copy(update={"epochs": epochs})})
     cohort = tiny.cohort

@@ -63,13 +63,30 @@ def test_the_best_of_several_starts_is_kept(tmp_path: Path, monkeypatch: pytest.
 def test_a_start_with_bad_signs_gives_way_to_one_with_good_signs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = iter([CHASING, GOOD, FAST])
+    seen = iter([CHASING, GOOD, FAST, CHASING, FAST])
     monkeypatch.setattr(starts, "signs_of", lambda *arguments: next(seen))
     job, reports = make_job(tmp_path, starts=3, epochs=1), Reports()
     outcome = run(job, reports=reports)
     assert outcome.kept == 1
     assert validation_elbo(job) == outcome.starts[1].elbo_nats
-    assert [message.split(": ")[1] for message in reports.messages] == ["start 1 of 3", "start 3 of 3"]
+    warned = [message.split(": ")[1] for message in reports.messages if message.startswith("warning")]
+    assert warned == ["start 1 of 3", "start 3 of 3", "restart 1", "restart 2"]
+
+
+def test_starts_that_chase_noise_are_restarted_until_one_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = iter([CHASING, GOOD])
+    monkeypatch.setattr(starts, "signs_of", lambda *arguments: next(seen))
+    outcome = run(make_job(tmp_path, starts=1, epochs=1))
+    assert [start.seed for start in outcome.starts] == [0, 1]
+    assert outcome.kept == 1
+
+
+def test_a_goal_that_moves_nothing_is_a_warning_and_no_reason_for_another_start() -> None:
+    idle = Signs(0.0, 400.0, 0.01)
+    assert "moves nothing" in idle.warnings()[0]
+    assert not idle.noise_chased()
 
 
 def test_a_single_start_is_the_first_of_several(tmp_path: Path) -> None:
