@@ -27,6 +27,7 @@ def assemble(spec: Spec, layout: Layout, generator: torch.Generator) -> NeuroMod
             n_unit=layout.n_unit,
             n_body=len(layout.body_names),
             n_input=len(layout.input_names),
+            n_force=layout.n_force,
             n_latent=n_latent,
             n_objective=n_objective,
             n_control=n_control,
@@ -42,6 +43,7 @@ def assemble(spec: Spec, layout: Layout, generator: torch.Generator) -> NeuroMod
         encoder.body_mean.copy_(torch.tensor(layout.body_mean))
         encoder.body_sd.copy_(torch.tensor(layout.body_sd))
         encoder.body_step_sd.copy_(torch.tensor(layout.body_step_sd))
+        encoder.force_size.copy_(torch.tensor(layout.force_size))
     dtype = torch.float64 if spec.training.dtype == "float64" else torch.float32
     return NeuroModel(loop, encoder, causal_latent, causal_prototypes, readers).to(dtype)
 

@@ -30,7 +30,7 @@ class View:
 
     neural: Float[Tensor, "trial time unit"]  # zeros where hidden
     body: Float[Tensor, "trial time shown"]  # value and change since the last bin, standardised, zeros where hidden
-    input: Float[Tensor, "trial time n_input"]
+    input: Float[Tensor, "trial time n_given"]  # inputs, and forces in units of their size
     flags: Float[Tensor, "trial time 2"]  # neural seen, body seen
     seen: Bool[Tensor, "trial time"]  # any of both
     length: Int[Tensor, " trial"]  # bins from the start to the last that may be seen
@@ -75,6 +75,7 @@ class Encoder(nn.Module):
     body_mean: Tensor
     body_sd: Tensor
     body_step_sd: Tensor
+    force_size: Tensor
 
     def __init__(
         self,
@@ -82,6 +83,7 @@ class Encoder(nn.Module):
         n_unit: int,
         n_body: int,
         n_input: int,
+        n_force: int,
         n_latent: int,
         n_objective: int,
         n_control: int,
@@ -97,7 +99,8 @@ class Encoder(nn.Module):
         self.register_buffer("body_mean", torch.zeros(n_body))
         self.register_buffer("body_sd", torch.ones(n_body))
         self.register_buffer("body_step_sd", torch.ones(n_body))
-        self.read_in = ReadIn(n_session, n_unit, 2 * n_body + n_input + N_FLAG, hidden)
+        self.register_buffer("force_size", torch.ones(n_force))
+        self.read_in = ReadIn(n_session, n_unit, 2 * n_body + n_input + n_force + N_FLAG, hidden)
         self.latent_path = nn.Parameter(torch.zeros(n_session, n_unit, n_latent))  # data-only start of k_t
         self.forward_pass = Backbone(hidden)
         self.backward_pass = Backbone(hidden) if bidirectional else None
@@ -140,7 +143,8 @@ class Encoder(nn.Module):
         body = self._standard_body(batch.body, body_allowed)
         body_flag = body_allowed.any(2) if body_allowed.shape[2] else torch.zeros_like(visible)
         flags = torch.stack([neural_on, body_flag], -1).to(centred.dtype)
-        given = batch.input * visible[:, :, None]
+        # Unless it is told of a push, it takes the push for a command, and the command for a change of mind.
+        given = torch.cat([batch.input, batch.force / self.force_size], -1) * visible[:, :, None]
         return View(centred * allowed * keep_scale, body, given, flags, neural_on | body_flag, length, batch.session)
 
     def _standard_body(

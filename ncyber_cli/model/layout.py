@@ -33,6 +33,7 @@ class Layout:
     neural_kind: str
     input_names: list[str]
     n_force: int
+    force_size: list[float]  # rms of each column while it acts
     body_names: list[str] = field(default_factory=list)
     body_units: list[str] = field(default_factory=list)
     body_mean: list[float] = field(default_factory=list)

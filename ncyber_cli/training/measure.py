@@ -37,8 +37,18 @@ def measure(spec: Spec, cohort: Cohort) -> Layout:
         neural_kind=spec.data.neural[0].kind,
         input_names=first.input_names,
         n_force=first.force.shape[2],
+        force_size=_force_size(cohort),
         **scales,
     )
+
+
+def _force_size(cohort: Cohort) -> list[float]:
+    """Root mean square of every force column over the bins of training trials in which it acts; 1 where none does."""
+    acting = [session.force[session.split == TRAIN].reshape(-1, session.force.shape[2]) for session in cohort.sessions]
+    force = np.concatenate(acting).astype(np.float64)
+    count = (force != 0).sum(0)
+    mean_square = np.square(force).sum(0) / np.maximum(count, 1)
+    return np.where(count > 0, np.sqrt(mean_square), 1.0).tolist()  # type: ignore[no-any-return]
 
 
 def _session_layout(session: Session) -> SessionLayout:
