@@ -44,8 +44,8 @@ def measure(spec: Spec, cohort: Cohort) -> Layout:
 
 def _force_size(cohort: Cohort) -> list[float]:
     """Root mean square of every force column over the bins of training trials in which it acts; 1 where none does."""
-    acting = [session.force[session.split == TRAIN].reshape(-1, session.force.shape[2]) for session in cohort.sessions]
-    force = np.concatenate(acting).astype(np.float64)
+    training = [(session, session.split == TRAIN) for session in cohort.sessions]
+    force = np.concatenate([session.force[rows][session.mask[rows]] for session, rows in training]).astype(np.float64)
     count = (force != 0).sum(0)
     mean_square = np.square(force).sum(0) / np.maximum(count, 1)
     return np.where(count > 0, np.sqrt(mean_square), 1.0).tolist()  # type: ignore[no-any-return]
