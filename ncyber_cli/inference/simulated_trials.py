@@ -41,7 +41,10 @@ class SimulatedTrials:
 def simulate_trials(
     model: NeuroModel, batch: Batch, inference: Inference, generator: torch.Generator | None
 ) -> SimulatedTrials:
-    """One simulated trial for each of `batch`, whose model has an objective and a controller."""
+    """One simulated trial for each of `batch`, whose model has an objective and a controller.
+
+    A trial that runs away from the model is masked.
+    """
     objective, controller = model.loop.objective, model.loop.controller
     assert objective is not None
     assert controller is not None
@@ -71,10 +74,13 @@ def simulate_trials(
     assert happened.control is not None
     assert happened.actuator is not None
     emission = another.loop.emission
-    predictor = emission.predictor(happened.latent.transpose(0, 1), batch.session)
-    recorded = replace(batch, observation=emission.sample(predictor, batch.session, generator) * batch.observed)
+    sound = torch.isfinite(happened.latent + happened.control.sum(-1, keepdim=True)).all((0, 2))
+    latent = torch.where(sound[:, None], happened.latent, 0.0).transpose(0, 1)
+    drawn = emission.sample(emission.predictor(latent, batch.session), batch.session, generator)
+    recorded = replace(batch, observation=drawn * batch.observed, mask=batch.mask & sound[:, None])
     if happened.body is not None:
-        recorded = replace(recorded, body=happened.body.transpose(0, 1) * batch.body_recorded)
+        body = torch.where(sound[:, None], happened.body, 0.0).transpose(0, 1)
+        recorded = replace(recorded, body=body * batch.body_recorded)
     scale = controller.control_scale
     truth = {
         "objectives": at_bin_centres(objective.normalise(pursued), batch.mask),

@@ -54,7 +54,7 @@ class Setpoint(FeedbackController):
         self.n_animal, self.pull = n_animal, pull
         self.factor = nn.Parameter(torch.eye(n_axis))
         self.stiffness = Pooled(stiffness, n_animal)
-        self.damping = Pooled(torch.full((n_axis,), damping), n_animal)
+        self.damping = Pooled(torch.full((n_axis,), damping), n_animal, fixed=not pull.has_velocity)
 
     @property
     def looks_ahead(self) -> bool:
