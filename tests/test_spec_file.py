@@ -72,7 +72,7 @@ training: {epochs: 5.0, epochs: 6, dtype: float16}
         "12:25 model.brain.hidden: not a key of kind linear but of residual_mlp or low_rank_rnn,"
         " remove it or change kind",
         "12:51 model.brain.latents.M1: is x, write a whole number",
-        "13:22 model.controller.kind: is foo, write none, setpoint or mlp",
+        "13:22 model.controller.kind: is foo, write none, setpoint, lqr or mlp",
         "14:42 model.body.muscle_lag_s: is x, write learned or a number",
         "15:3 model.environment.kind: is missing, write kind: none or feedback",
         "16:20 training.epochs: is 5 with a decimal point or exponent, write 5",
@@ -83,7 +83,7 @@ training: {epochs: 5.0, epochs: 6, dtype: float16}
 
 def test_a_rule_over_several_keys_says_what_to_write(tmp_path: Path) -> None:
     (line,) = problems(tmp_path, GOOD + "  body: {kind: point_mass}\n")
-    assert line == "9:3 model: a body needs a controller, write controller: {kind: setpoint} or {kind: mlp}"
+    assert line == "9:3 model: a body needs a controller, write controller: {kind: setpoint}, {kind: lqr} or {kind: mlp}"
 
 
 @pytest.mark.parametrize("key", ["controller", "body", "environment"])

@@ -72,14 +72,19 @@ class Readers(nn.Module):
     Several candidates summed up by a mean and sd make a region that is too wide: `causal_width` mends it.
     """
 
-    ready: Tensor
     causal_width: Tensor
 
     def __init__(self, causal: CausalReader, smoothed: SmoothedReader) -> None:
         super().__init__()
         self.causal, self.smoothed = causal, smoothed
-        self.register_buffer("ready", torch.tensor(False))
+        self.ready = False  # not a buffer: asking a device would wait for it
         self.register_buffer("causal_width", torch.ones(()))
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor(self.ready)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.ready = bool(state)
 
 
 @dataclass(frozen=True)

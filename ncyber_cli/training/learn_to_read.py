@@ -63,7 +63,7 @@ def learn_to_read(
             if done == steps:
                 break
     lesson.set_width(lesson.simulate(choosing, _WIDTH_CHUNKS))
-    model.readers.ready.fill_(True)
+    model.readers.ready = True
     return True
 
 

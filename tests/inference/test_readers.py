@@ -60,5 +60,5 @@ def test_until_they_have_learned_nothing_is_corrected() -> None:
         for parameter in tiny.model.readers.smoothed.parameters():
             parameter.mul_(2.0)
     assert torch.equal(objectives(), plain)
-    tiny.model.readers.ready.fill_(True)
+    tiny.model.readers.ready = True
     assert not torch.equal(objectives(), plain)

@@ -133,7 +133,7 @@ def test_a_run_that_has_learned_to_read_reads_its_objective_causally() -> None:
     with torch.no_grad():
         for parameter in model.readers.causal.heads["objectives"].parameters():
             parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
-        model.readers.ready.fill_(True)
+        model.readers.ready = True
     last = BINS - 1
     drawn = torch.stack([part_way(tiny, sample=sample).objective[:, 0] for sample in range(100)])
     view = view_of(model, tiny.batch, tiny.spec.inference, "both")  # of whole trials: it is the same up to the bin

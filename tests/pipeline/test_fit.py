@@ -86,7 +86,7 @@ def test_the_summary_says_what_was_found_and_what_from(lab: Path) -> None:
         assert all(np.all(np.asarray(constant["log_sd"]) > 0) for constant in animal["constants"].values())
         assert all("within one standard deviation" in words for words in animal["not_told_apart"])
     (start,) = summary["starts"]
-    assert set(start["signs"]) == {"residual_share", "time_constant_s"}
+    assert set(start["signs"]) == {"residual_share", "time_constant_s", "pull"}
     assert summary["epoch_chosen_on"] == "validation"
     assert summary["parameters"] > 1000
     assert len(summary["provenance"]["input_sha256"]) == 2
@@ -107,7 +107,7 @@ def test_results_are_on_stdout_and_talk_is_on_stderr(request_: FitRequest, capsy
     lines = said.out.splitlines()
     head = ["animal", "trials", "neurons", "co-bps (null)", "behavior R2", "objective"]
     assert re.split(r"\s{2,}", lines[0]) == head
-    assert [line.split()[0] for line in lines] == ["animal", "reach-1", "reach-2", "wrote", "next:"]
+    assert [line.split()[0] for line in lines] == ["animal", "reach-1", "reach-2", "wrote", "next:", "does"]
     assert lines[3] == f"wrote {request_.out}/best.pt, metrics.jsonl, summary.json"
     assert f"ncyber infer {request_.out} " in lines[4]
     assert "epoch 2/2" in said.err
