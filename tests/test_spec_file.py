@@ -83,7 +83,8 @@ training: {epochs: 5.0, epochs: 6, dtype: float16}
 
 def test_a_rule_over_several_keys_says_what_to_write(tmp_path: Path) -> None:
     (line,) = problems(tmp_path, GOOD + "  body: {kind: point_mass}\n")
-    assert line == "9:3 model: a body needs a controller, write controller: {kind: setpoint}, {kind: lqr} or {kind: mlp}"
+    remedy = "write controller: {kind: setpoint}, {kind: lqr} or {kind: mlp}"
+    assert line == f"9:3 model: a body needs a controller, {remedy}"
 
 
 @pytest.mark.parametrize("key", ["controller", "body", "environment"])
