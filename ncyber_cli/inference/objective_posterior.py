@@ -195,10 +195,14 @@ def switching_kl(
     sample passes no gradient.
     """
     within = _gaussian_kl(mean[1:, :, None], variance[1:, :, None], law.held_mean(path[:-1]), law.step_variance)
-    entry = _gaussian_kl(mean[:, :, None], variance[:, :, None], law.position, law.spread.square())
-    first = math.log(len(law.position)) - torch.logsumexp(-entry[0], -1)
+    nearby, anywhere = (
+        _gaussian_kl(mean[:, :, None], variance[:, :, None], law.position, around)
+        for around in (law.spread.square(), torch.ones_like(law.spread))
+    )
+    entry = law.entry(-nearby, -anywhere)
+    first = math.log(len(law.position)) - torch.logsumexp(entry[0], -1)
     known = law.filtered(path).log_state[:-1, :, :, None]
-    later = -torch.logsumexp((known + law.log_moves() - law.by_step(within, entry[1:])).flatten(2), -1)
+    later = -torch.logsumexp((known + law.log_moves() + law.by_step(-within, entry[1:])).flatten(2), -1)
     return torch.cat([first[None], later])
 
 

@@ -2,9 +2,14 @@
 
 The discrete path z is a Markov chain that stays with probability 1 - leave and moves to any other prototype
 alike. Where z_t is z_{t-1}, the objective goes on from where it was: an AR(1) around mu_z that stays within the
-prototype's spread and takes steps as small as those of `jump`. Where z changes, the objective is drawn anew from
-N(mu_z, spread^2). A change of mind therefore costs the odds of leaving AND has to land on a prototype, which leaves
-an objective that chases noise nothing to gain. All numbers are in the objective's normalised units.
+prototype's spread and takes steps as small as those of `jump`. Where z changes, and as often where it does not, the
+objective is drawn anew from N(mu_z, spread^2), or one time in ten from N(mu_z, 1): contaminated (Tukey 1960).
+A change of mind therefore costs the odds of leaving AND has to land on a prototype, which leaves an objective that
+chases noise nothing to gain. The rest is for bins on the way from one prototype to the next, over which an inferred
+change is spread: each costs several nats, whichever prototype it counts for. Were they charged by N(mu_z, spread^2)
+alone, a few prototypes wide enough to hold the way between them would win over those that are there.
+
+All numbers are in the objective's normalised units.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from torch import Tensor, nn
 from ncyber_cli.model.hidden_markov import Filtered, forward, smoothed
 
 _FIRST_SPREAD = 0.1
+_ASTRAY = 0.1  # share of what is drawn anew that lies anywhere, with the objective's own sd around the prototype
 _LOG_RATE_SD = 0.5  # of the learned rate of changes around `jump_rate_hz`: a prior that pays for changes
 
 
@@ -57,6 +63,10 @@ class PrototypeLaw:
             density = torch.where(mask.T[1:, :, None, None], density, 0.0)
         return self.log_moves() + density
 
+    def entry(self, nearby: Float[Tensor, "*batch"], anywhere: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        """The log density of what is drawn anew, from those of its two parts."""
+        return torch.logaddexp(math.log1p(-_ASTRAY) + nearby, math.log(_ASTRAY) + anywhere)
+
     def held_mean(self, before: Float[Tensor, "*batch n_objective"]) -> Float[Tensor, "*batch state n_objective"]:
         """Where the objective is expected one bin later if each prototype is kept."""
         return self.position + self.keep * (before[..., None, :] - self.position)
@@ -64,9 +74,10 @@ class PrototypeLaw:
     def by_step(
         self, held: Float[Tensor, "*batch state"], entered: Float[Tensor, "*batch state"]
     ) -> Float[Tensor, "*batch state state"]:
-        """[from, to]: `held` where the two are one, `entered` where they differ."""
+        """[from, to]: `entered` where the two differ; mostly `held` where they are one, rarely `entered`."""
         stay = torch.eye(held.shape[-1], dtype=torch.bool, device=held.device)
-        return torch.where(stay, held[..., None, :], entered[..., None, :])
+        stayed = torch.logaddexp(torch.log1p(-self.leave) + held, torch.log(self.leave) + entered)
+        return torch.where(stay, stayed[..., None, :], entered[..., None, :])
 
     def filtered(self, path: Tensor, mask: Bool[Tensor, "trial time"] | None = None) -> Filtered:
         """The prototypes given a path up to each bin, and the path's exact log density, z summed out."""
@@ -84,30 +95,42 @@ class PrototypeLaw:
         held: Float[Tensor, "time trial n_objective"],
     ) -> Float[Tensor, "time trial n_objective"]:
         """Paths from the prior; where `held` is not NaN they take its value, and the prototype nearest to it."""
-        others = len(self.position) - 1
-        path: list[Tensor] = []
+        number, path = len(self.position), list[Tensor]()
         for noise, lot, value in zip(standard_noise, uniform, held, strict=True):
+            # A lot is uniform, and so is what is left of it once it has decided something: it decides the next thing.
             if not path:
-                state = (lot * len(self.position)).long().clamp(max=others)
-                drawn = self.position[state] + self.spread * noise
+                state, rest = _choice(lot, number)
+                drawn = self._drawn_anew(state, rest, noise)
             else:
-                leaves = lot < self.leave
-                # What is below `leave` is uniform there: it also says which of the others comes next.
-                ahead = 1 + (lot / self.leave * others).long().clamp(max=others - 1)
-                state = torch.where(leaves, (state + ahead) % len(self.position), state)
+                leaves, again = lot < self.leave, (lot - self.leave) / (1 - self.leave)
+                ahead, rest = _choice(lot / self.leave, number - 1)
+                state = torch.where(leaves, (state + 1 + ahead) % number, state)
                 kept = self.held_mean(path[-1]).take_along_dim(state[:, None, None], 1)[:, 0]
                 drawn = kept + self.step_variance.sqrt() * noise
-                drawn = torch.where(leaves[:, None], self.position[state] + self.spread * noise, drawn)
+                anew = self._drawn_anew(state, torch.where(leaves, rest, again / self.leave), noise)
+                drawn = torch.where((again < self.leave)[:, None], anew, drawn)
             path.append(torch.where(value.isnan(), drawn, value))
             state = torch.where(value.isnan().any(-1), state, self.nearest(path[-1]))
         return torch.stack(path)
+
+    def _drawn_anew(self, state: Int[Tensor, " trial"], lot: Float[Tensor, " trial"], noise: Tensor) -> Tensor:
+        return self.position[state] + torch.where((lot < _ASTRAY)[:, None], 1.0, self.spread) * noise
 
     def nearest(self, objective: Float[Tensor, "*batch n_objective"]) -> Int[Tensor, "*batch"]:
         """The prototype that an objective most likely belongs to, whatever came before it."""
         return self._log_entry(objective).argmax(-1)
 
+    def log_nearby(self, path: Float[Tensor, "*batch n_objective"]) -> Float[Tensor, "*batch state"]:
+        """Log probability that an objective drawn anew here lies near its prototype, not just anywhere."""
+        nearby = _log_normal(path[..., None, :], self.position, self.spread.square())
+        return math.log1p(-_ASTRAY) + nearby - self._log_entry(path)
+
     def _log_entry(self, path: Float[Tensor, "*batch n_objective"]) -> Float[Tensor, "*batch state"]:
-        return _log_normal(path[..., None, :], self.position, self.spread.square())
+        nearby, anywhere = (
+            _log_normal(path[..., None, :], self.position, variance)
+            for variance in (self.spread.square(), torch.ones_like(self.spread))
+        )
+        return self.entry(nearby, anywhere)
 
 
 class Prototypes(nn.Module):
@@ -154,6 +177,13 @@ class Prototypes(nn.Module):
 def _read_number(module: Any, _: Any) -> None:
     """The number is asked for in every step: a plain one needs no wait for the device."""
     module.number = int(module.placed_number)
+
+
+def _choice(lot: Float[Tensor, " trial"], number: int) -> tuple[Int[Tensor, " trial"], Float[Tensor, " trial"]]:
+    """One of `number` by a uniform lot, and what is left of it: uniform again, and independent of the choice."""
+    scaled = lot * number
+    chosen = scaled.long().clamp(max=number - 1)
+    return chosen, scaled - chosen
 
 
 def _log_normal(values: Tensor, mean: Tensor, variance: Tensor) -> Tensor:

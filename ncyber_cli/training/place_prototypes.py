@@ -3,12 +3,14 @@
 Until here the fit ran with the prior `jump`. For each number, a law is fitted to posterior samples of training trials
 and scored by the exact log density of those of validation trials. Everything else in the ELBO is the same for
 all of them, so that the differences are those of the held-out ELBO. Between fits of their own, one for each number,
-they would drown in what two fits differ by anyway.
+they would drown in what two fits differ by anyway. The smallest number is kept that is not worse than the best by
+more than the standard error, over trials, of their difference (Breiman et al. 1984).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -34,7 +36,7 @@ _ROUNDS = 12
 
 @dataclass(frozen=True)
 class PrototypeChoice:
-    """Held-out log density of the objectives, in nats a trial, by number of prototypes; `kept` has the largest."""
+    """Held-out log density of the objectives, in nats a trial, by number of prototypes, and the number to keep."""
 
     kept: int
     nats_per_trial: dict[int, float]
@@ -43,9 +45,9 @@ class PrototypeChoice:
         return asdict(self)
 
     def words(self) -> str:
-        """Which number, and how far the others fall behind: `4 (nats a trial: 3 -30.0, 5 -1.5)`."""
-        best = self.nats_per_trial[self.kept]
-        rest = [f"{n} {score - best:+.1f}" for n, score in self.nats_per_trial.items() if n != self.kept]
+        """Which number, and how the others compare with it: `4 (nats a trial: 3 -30.0, 5 -1.5)`."""
+        ours = self.nats_per_trial[self.kept]
+        rest = [f"{n} {score - ours:+.1f}" for n, score in self.nats_per_trial.items() if n != self.kept]
         return f"{self.kept} (nats a trial: {', '.join(rest)})" if rest else str(self.kept)
 
 
@@ -53,16 +55,28 @@ class PrototypeChoice:
 def place_prototypes(
     model: NeuroModel, cohort: Cohort, training: Picks, choosing: Picks, inference: Inference, numbers: Sequence[int]
 ) -> PrototypeChoice:
-    """Give the model's objective its prototypes: of all `numbers` those that the `choosing` trials like best."""
+    """Give the model's objective its prototypes: as few of `numbers` as the `choosing` trials let it have."""
     objective = model.loop.objective
     assert objective is not None
     assert objective.prototypes is not None
     seen, held_out = (_sampled_paths(model, cohort, picks, inference) for picks in (training, choosing))
     laws = {number: fit_law(seen, number, objective) for number in numbers}
-    scores = {number: density(law, held_out) for number, law in laws.items()}
-    kept = max(numbers, key=lambda number: scores[number])
+    scores = {number: densities(law, held_out).view(_SAMPLES, -1).mean(0) for number, law in laws.items()}
+    kept = fewest(scores)
     objective.prototypes.place(laws[kept])
-    return PrototypeChoice(kept, scores)
+    return PrototypeChoice(kept, {number: float(score.mean()) for number, score in scores.items()})
+
+
+def fewest(scores: Mapping[int, Float[Tensor, " trial"]]) -> int:
+    """The smallest number whose score falls behind the best by no more than the standard error of the difference."""
+    best = scores[max(scores, key=lambda number: float(scores[number].mean()))]
+
+    def good_enough(score: Tensor) -> bool:
+        behind = best - score
+        error = behind.std() / math.sqrt(len(behind)) if len(behind) > 1 else 0.0
+        return bool(behind.mean() <= error)
+
+    return min(number for number, score in scores.items() if good_enough(score))
 
 
 @dataclass(frozen=True)
@@ -130,19 +144,21 @@ def _improved(law: PrototypeLaw, paths: Paths, usual: Tensor) -> PrototypeLaw:
     steps = law.log_steps(path, mask)
     filtered = forward(law.log_first(path), steps)
     share = smoothed(filtered, steps) * mask.T[:, :, None]
-    weight = share.sum((0, 1))
-    mean = torch.einsum("tnk,tnd->kd", share, path) / weight.clamp(min=1e-9)[:, None]
+    visited = share.sum((0, 1))
+    nearby = share * law.log_nearby(path).exp()  # bins on the way between prototypes have no say in where they lie
+    weight = nearby.sum((0, 1))
+    mean = torch.einsum("tnk,tnd->kd", nearby, path) / weight.clamp(min=1e-9)[:, None]
     position = torch.where(weight[:, None] > 1e-6, mean, law.position)
     off = (path[:, :, None] - position).square()
-    variance = torch.einsum("tnk,tnkd->d", share, off) / weight.sum()
+    variance = torch.einsum("tnk,tnkd->d", nearby, off) / weight.sum().clamp(min=1e-9)
     inside = mask.T[1:]
     left = ((1 - stays(filtered, steps)) * inside).sum()
     leave = (left + 1) / (inside.sum() + 1 / usual)
-    order = weight.argsort(descending=True)
+    order = visited.argsort(descending=True)
     return PrototypeLaw(position[order], _spread(variance, law.step_variance), law.step_variance, leave)
 
 
-def density(law: PrototypeLaw, paths: Paths) -> float:
-    """Log density of paths under a law, in nats a trial."""
+def densities(law: PrototypeLaw, paths: Paths) -> Float[Tensor, " trial"]:
+    """Log density of each path under a law, in nats."""
     evidence = law.filtered(paths.objective, paths.mask).log_evidence
-    return float((evidence * paths.mask.T).sum() / len(paths.mask))
+    return (evidence * paths.mask.T).sum(0)

@@ -17,14 +17,17 @@ from ncyber_cli.inference.posterior import posterior_moments
 from ncyber_cli.inference.trial_noise import TrialKey
 from ncyber_cli.model.body import Body, recorded_residuals
 from ncyber_cli.model.controller import Belief, Controller
+from ncyber_cli.model.objective import Objective
 from ncyber_cli.spec import Inference
 
 _LARGEST_SHARE = 0.05
 _SHORTEST_S = 2.0
 _LEAST_PULL = 0.05
 # Share of bins left out, those where moving the objective moves the body most: changes of mind are what it is for,
-# and an inferred one is spread over the bins in which it may have happened. Noise is chased everywhere.
-_CHANGES_OF_MIND = 0.1
+# and an inferred one is spread over the bins in which it may have happened. Noise is chased everywhere. Where the
+# prior's rate of changes alone asks for more it gets more, up to a limit: beyond, chasing could hide behind the rate.
+_CHANGES_OF_MIND, _MOST_CHANGES = 0.1, 0.3
+_CHANGE_S = 0.3  # how long an inferred change moves the body: as far as it is spread, and the muscle's lag
 _SAMPLES, _SEED, _TRIALS = 8, 1, 128
 _MOST_BINS = 1_000_000  # torch's quantile takes no more than 16 million
 
@@ -128,7 +131,9 @@ def _residual_squares(
         pushed = body.force_effect(terms, force[None])[0].view_as(residual)
         residual, residual_held = residual - pushed, residual_held - pushed
     both = batch.body_recorded[:, 1:] & batch.body_recorded[:, :-1]
-    counted = recorded_residuals(both, residual.shape[2]) & _ordinary(effect, batch.mask[:, 1:])[:, :, None]
+    assert loop.objective is not None
+    ordinary = _ordinary(effect, batch.mask[:, 1:], changes_of_mind(loop.objective))
+    counted = recorded_residuals(both, residual.shape[2]) & ordinary[:, :, None]
     scale = body.residual.scale[batch.animal][:, None]
     squares = [torch.where(counted, r / scale, 0.0).square().sum() for r in (residual, residual_held)]
     return torch.stack(squares).double()
@@ -161,11 +166,17 @@ def _through_the_muscle(command: Tensor, follow: Tensor) -> Tensor:
     return 0.5 * (path[:, :-1] + path[:, 1:])
 
 
-def _ordinary(effect: Tensor, mask: Tensor) -> Tensor:
-    """Bins (trial, time) without those in which moving the objective has the largest effect on the body.
+def changes_of_mind(objective: Objective) -> float:
+    """The share of bins in which a change of mind may move the body."""
+    expected = objective.jump_probability * _CHANGE_S / objective.bin_s
+    return min(_MOST_CHANGES, max(_CHANGES_OF_MIND, expected))
+
+
+def _ordinary(effect: Tensor, mask: Tensor, changes: float) -> Tensor:
+    """Bins (trial, time) without the share `changes` in which moving the objective affects the body most.
 
     The objective's own size of change would not do: before the gate opens it may change as it likes.
     """
     size = effect.square().sum(-1)
-    limit = torch.quantile(size[mask][:_MOST_BINS], 1 - _CHANGES_OF_MIND)
+    limit = torch.quantile(size[mask][:_MOST_BINS], 1 - changes)
     return mask & (size <= limit)

@@ -28,24 +28,31 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def next_bin(made: PrototypeLaw, path: torch.Tensor) -> torch.distributions.MixtureSameFamily:
-    """p(o_t | o_1 ... o_{t-1}) after the path (time, n), from a sum over every discrete path."""
-    number, moves = len(made.position), made.log_moves()
-    weights, centres, sds = [], [], []
+    """p(o_t | o_1 ... o_{t-1}) after the path (time, n), from a sum over every discrete path and kind of step."""
+    number, moves, ones = len(made.position), made.log_moves(), torch.ones_like(made.spread)
+
+    def parts(before: int | None, after: int, t: int) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """Weight, mean and sd of all that bin t may be."""
+        centre = made.position[after]
+        anew = [(torch.tensor(0.9), centre, made.spread), (torch.tensor(0.1), centre, ones)]
+        if before != after:
+            return anew
+        held = centre + made.keep * (path[t - 1] - centre)
+        return [(made.leave * w, m, sd) for w, m, sd in anew] + [(1 - made.leave, held, made.step_variance.sqrt())]
+
+    found = []
     for states in product(range(number), repeat=len(path) + 1):
-        weight = Normal(made.position[states[0]], made.spread).log_prob(path[0]).sum() if len(path) else torch.zeros(())
-        for t, (before, after) in enumerate(pairwise(states), start=1):
-            centre, sd = made.position[after], made.spread
-            if before == after:
-                centre, sd = centre + made.keep * (path[t - 1] - centre), made.step_variance.sqrt()
-            weight = weight + moves[before, after]
+        weight = torch.zeros((), dtype=F64)
+        for t, (before, after) in enumerate(pairwise((None, *states))):
+            weight = weight + (0.0 if before is None else moves[before, after])
             if t < len(path):
-                weight = weight + Normal(centre, sd).log_prob(path[t]).sum()
-        weights.append(weight)
-        centres.append(centre if len(path) else made.position[states[0]])
-        sds.append(sd if len(path) else made.spread)
-    components = Independent(Normal(torch.stack(centres), torch.stack(sds)), 1)
-    mixture = torch.distributions.Categorical(logits=torch.stack(weights))
-    return torch.distributions.MixtureSameFamily(mixture, components)
+                kinds = [w.log() + Normal(m, sd).log_prob(path[t]).sum() for w, m, sd in parts(before, after, t)]
+                weight = weight + torch.stack(kinds).logsumexp(0)
+            else:
+                found += [(weight + w.log(), m, sd) for w, m, sd in parts(before, after, t)]
+    weights, centres, sds = (torch.stack(list(part)) for part in zip(*found, strict=True))
+    components = Independent(Normal(centres, sds), 1)
+    return torch.distributions.MixtureSameFamily(torch.distributions.Categorical(logits=weights), components)
 
 
 def monte_carlo(made: PrototypeLaw, path: torch.Tensor, mean: torch.Tensor, sd: torch.Tensor) -> float:
@@ -135,7 +142,8 @@ def test_bins_that_are_not_seen_cost_no_more_than_staying() -> None:
         objective_log_redraw=torch.full((30, 2, 2), -3.0, dtype=F64),
     )
     found = objective_posterior(objective, told, random(30, 2, 2), seen)
-    assert found.kl[10:].detach().mean() < 0.1
+    staying = -2 * math.log1p(-0.05)  # neither leaving nor drawn anew
+    assert found.kl[10:].detach().mean() < staying + 0.05
 
 
 def test_before_its_prototypes_are_placed_it_is_charged_as_jump() -> None:

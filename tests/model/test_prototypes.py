@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from itertools import pairwise, product
 
-import pytest
 import torch
 from torch.distributions import Normal
 
@@ -34,17 +33,25 @@ def draw(made: PrototypeLaw, bins: int, trials: int) -> torch.Tensor:
     return made.sample(noise, uniform, torch.full_like(noise, torch.nan))
 
 
+def drawn_anew(made: PrototypeLaw, state: int, bin_of_path: torch.Tensor) -> torch.Tensor:
+    """log of 0.9 N(mu, spread^2) + 0.1 N(mu, 1)."""
+    near, anywhere = (Normal(made.position[state], sd).log_prob(bin_of_path).sum().exp() for sd in (made.spread, 1.0))
+    return (0.9 * near + 0.1 * anywhere).log()
+
+
 def by_definition(made: PrototypeLaw, path: torch.Tensor) -> torch.Tensor:
     """log p(path) of one trial (time, n), summed over every discrete path."""
     number, moves = len(made.position), made.log_moves()
     total = []
     for states in product(range(number), repeat=len(path)):
-        weight = Normal(made.position[states[0]], made.spread).log_prob(path[0]).sum() - math.log(number)
+        weight = drawn_anew(made, states[0], path[0]) - math.log(number)
         for t, (before, after) in enumerate(pairwise(states), start=1):
-            centre, sd = made.position[after], made.spread
+            density = drawn_anew(made, after, path[t]).exp()
             if before == after:
-                centre, sd = centre + made.keep * (path[t - 1] - centre), made.step_variance.sqrt()
-            weight = weight + moves[before, after] + Normal(centre, sd).log_prob(path[t]).sum()
+                centre = made.position[after] + made.keep * (path[t - 1] - made.position[after])
+                held = Normal(centre, made.step_variance.sqrt()).log_prob(path[t]).sum().exp()
+                density = (1 - made.leave) * held + made.leave * density
+            weight = weight + moves[before, after] + density.log()
         total.append(weight)
     return torch.stack(total).logsumexp(0)
 
@@ -66,11 +73,12 @@ def test_paths_keep_the_prototypes_spread_and_leave_at_the_stated_rate() -> None
     path = draw(made, 80, 3000)
     nearest = made.nearest(path)
     for t in (0, 79):
-        off = path[t] - made.position[nearest[t]]
-        torch.testing.assert_close(off.std(0), made.spread, rtol=0.05, atol=0)
+        off = (path[t] - made.position[nearest[t]]).abs()
+        if t == 0:  # nine in ten within a spread's normal: the median is hardly moved by the rest
+            torch.testing.assert_close(off.median(0).values / 0.6745, made.spread, rtol=0.2, atol=0)
         share = torch.bincount(nearest[t], minlength=3) / 3000
         torch.testing.assert_close(share, torch.full((3,), 1 / 3), rtol=0, atol=0.03)
-    assert (nearest[1:] != nearest[:-1]).double().mean().item() == pytest.approx(0.05, rel=0.03)
+    assert 0.05 * 0.8 < (nearest[1:] != nearest[:-1]).double().mean().item() < 0.05 * 1.5  # some lie astray
 
 
 def test_the_discrete_path_is_read_off_the_continuous_one() -> None:
@@ -78,7 +86,7 @@ def test_the_discrete_path_is_read_off_the_continuous_one() -> None:
     path = draw(made, 60, 200)
     found = made.smoothed(path, torch.ones(200, 60, dtype=torch.bool))
     torch.testing.assert_close(found.sum(-1), torch.ones(60, 200, dtype=F64))
-    assert (found.argmax(-1) == made.nearest(path)).double().mean() > 0.999
+    assert (found.argmax(-1) == made.nearest(path)).double().mean() > 0.95  # some lie astray
 
 
 def test_bins_outside_the_mask_say_nothing() -> None:

@@ -12,6 +12,7 @@ from ncyber_cli.inference.assemble import assemble
 from ncyber_cli.inference.elbo import NeuroModel
 from ncyber_cli.inference.posterior import Moments
 from ncyber_cli.model.controller import Belief
+from ncyber_cli.model.objective import Objective
 from ncyber_cli.training import signs
 from ncyber_cli.training.measure import measure
 
@@ -94,3 +95,17 @@ def test_an_objective_that_explains_the_noise_is_seen(jumping: int, monkeypatch:
         world.share(world.objective + metres * world.residual / NOISE, monkeypatch) for metres in (0.005, 0.01, 0.02)
     ]
     assert 0.05 < shares[0] < shares[1] < shares[2]
+
+
+@pytest.mark.parametrize(("rate_hz", "share"), [(0.1, 0.1), (0.8, 0.24), (5.0, 0.3)])
+def test_more_changes_are_left_out_where_the_prior_expects_more_but_never_most_bins(
+    rate_hz: float, share: float
+) -> None:
+    objective = Objective("switching", torch.zeros(2), torch.ones(2), 0.02, rate_hz, most_prototypes=4)
+    assert signs.changes_of_mind(objective) == pytest.approx(share, rel=0.02)
+
+
+def test_chased_noise_is_seen_where_most_changes_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signs, "changes_of_mind", lambda objective: 0.3)
+    world = World(0)
+    assert world.share(world.objective + 0.01 * world.residual / NOISE, monkeypatch) > 0.05
