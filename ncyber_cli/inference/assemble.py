@@ -1,4 +1,4 @@
-"""The whole of a run's model: generative loop, encoder and causal head, sized by spec and layout."""
+"""The whole of a run's model: generative loop, encoder, causal heads and readers, sized by spec and layout."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from ncyber_cli.inference.filter import correction_kl, diagonal_correction
 from ncyber_cli.inference.mixture import MixtureHead
 from ncyber_cli.inference.objective_posterior import objective_posterior, prototype_probability
 from ncyber_cli.inference.prototype_head import PrototypeHead
-from ncyber_cli.inference.readers import Readers, reading_of
+from ncyber_cli.inference.readers import Readers, Reading
 from ncyber_cli.model.body import recorded_residuals
 from ncyber_cli.model.closed_loop import ClosedLoop, Given, Trajectory
 
@@ -105,12 +105,12 @@ def sample_posterior(
     *,
     own_body: Bool[Tensor, "trial time"] | None = None,
     messages: Messages | None = None,
-    read: bool = False,
+    reading: Reading | None = None,
 ) -> Posterior:
     """Run the filter posterior. In `own_body` bins the model's own body replaces the recorded one as feedback.
 
-    `messages` are those of the view where they are known: many samples need the encoder once. With `read` the
-    objective is as uncertain as the run's reader has learned, for whoever is shown it; the ELBO knows nothing of it.
+    `messages` are those of the view where they are known: many samples need the encoder once. With a `reading` of
+    them the objective is as uncertain as the run's reader has learned; the ELBO knows nothing of it.
     """
     loop = model.loop
     messages = model.encoder(view) if messages is None else messages
@@ -121,8 +121,8 @@ def sample_posterior(
     if loop.objective is not None:
         found = objective_posterior(loop.objective, messages, noise.objective, seen)
         objective, chain, kl_objective = found.path, found.path, found.kl
-        if read and model.readers is not None and model.readers.ready:
-            objective = reading_of(model.readers, loop.objective, messages, seen).of(objective)
+        if reading is not None:
+            objective = reading.of(objective)
     actuator, kl_actuator = _first_actuator(loop, messages, noise.actuator)
     trajectory = loop.unroll(given_of(model, batch, noise, objective, actuator, own_body), correction)
     kl_latent = correction_kl(trajectory.prior_latent, correction, variance, constant)

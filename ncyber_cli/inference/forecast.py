@@ -1,9 +1,9 @@
 """What the closed loop makes of the body when the objective is frozen: a goal predicts to the end of a movement.
 
-The causal head says where brain, muscle and objective stand at a start; nothing recorded later enters but the given
-inputs and forces. From there the loop runs on its own body, with the objective held at one value: the inferred one,
-or any other put in its place. The smoothing encoder would not do: stopped early it sees an end of data that it was
-never trained on, and finds half as much of the goal as the causal head.
+The causal posterior says where brain, muscle and objective stand at a start; nothing recorded later enters but the
+given inputs and forces. From there the loop runs on its own body, with the objective held at one value: the inferred
+one, or any other put in its place. The smoothing encoder would not do: stopped early it sees an end of data that it was
+never trained on, and finds half as much of the goal.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def outset(
     *,
     sources: Sources = "both",
 ) -> Outset:
-    """The causal head's belief in bin `bins` of each trial; `sources` narrows what it is shown."""
+    """The causal posterior in bin `bins` of each trial; `sources` narrows what it is shown."""
     moments = causal_moments(model, batch, inference, sources=sources)
     here = {name: Moments(_at(moments[name].mean, bins), _at(moments[name].sd, bins)) for name in _NEEDED}
     actuator, objective = (here[name].mean[:, 0] for name in ("actuator", "objectives"))

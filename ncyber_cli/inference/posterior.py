@@ -1,7 +1,8 @@
 """What a model makes of recorded trials: means and standard deviations of everything it infers.
 
 `posterior_samples` draws from the filter posterior, and forecasts where the encoder is stopped early;
-`moments_of` sums up what it draws; `causal_moments` asks the causal head, whose bin t knows nothing recorded after t.
+`moments_of` sums up what it draws; `causal_moments` asks the causal heads and readers, whose bin t knows nothing
+recorded after t.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ncyber_cli.inference.bin_centres import at_bin_centres
 from ncyber_cli.inference.elbo import NeuroModel, Posterior, sample_posterior
 from ncyber_cli.inference.encoder import View
 from ncyber_cli.inference.objective_posterior import prototype_probability
+from ncyber_cli.inference.readers import reading_of
 from ncyber_cli.inference.trial_noise import TrialKey, trial_noise
 from ncyber_cli.model.emission import Emission, Gaussian
 from ncyber_cli.spec import Inference
@@ -89,11 +91,13 @@ def posterior_samples(
     view = view_of(model, shown, inference, sources, seen_bins)
     own_body = None if seen is None else ~seen.expand_as(batch.mask)
     with torch.no_grad():
-        messages = model.encoder(view)
+        messages, reading = model.encoder(view), None
+        if model.loop.objective is not None and model.readers is not None and model.readers.ready:
+            reading = reading_of(model.readers, model.loop.objective, messages, view.seen.T)
     for sample in range(samples):
         with torch.no_grad():
             noise = trial_noise(model, keys, n_time, seed, sample)
-            drawn = sample_posterior(model, shown, view, noise, own_body=own_body, messages=messages, read=True)
+            drawn = sample_posterior(model, shown, view, noise, own_body=own_body, messages=messages, reading=reading)
             groups = sample_groups(model, shown, drawn, seen)
         yield groups
 
@@ -102,7 +106,7 @@ def posterior_samples(
 def causal_moments(
     model: NeuroModel, batch: Batch, inference: Inference, *, sources: Sources = "both"
 ) -> dict[str, Moments]:
-    """Filtering moments from the causal head and reader: nothing recorded after a bin enters them.
+    """Filtering moments from the causal heads and reader: nothing recorded after a bin enters them.
 
     The body is the recorded one, NaN where it is not recorded.
     """

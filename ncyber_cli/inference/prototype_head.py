@@ -1,7 +1,7 @@
 """The causal output of prior `switching`: which prototype is pursued, given nothing after a bin.
 
 A categorical head on the encoder's forward state, trained by cross-entropy on the smoothed probabilities: like the
-Gaussian causal head it is charged for being wrong, never for changing its mind.
+causal head of the latents it is charged for being wrong, never for changing its mind.
 """
 
 from __future__ import annotations

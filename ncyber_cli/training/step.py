@@ -21,7 +21,7 @@ from ncyber_cli.inference.elbo import (
 from ncyber_cli.training.blinding import Blinding
 
 _LARGEST_GRADIENT = 1.0  # norm, of a loss in nats per bin
-_CAUSAL_WEIGHT = 0.1  # the causal head reads the encoder's forward pass; enough to serve it, too little to steer it
+_CAUSAL_WEIGHT = 0.1  # the causal heads read the encoder's forward pass; enough to serve them, too little to steer it
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class StepResult:
 def loss_of(
     model: NeuroModel, batch: Batch, blinding: Blinding, noise: Noise, kl_weight: float, n_trial: int
 ) -> tuple[Tensor, ElboTerms, Posterior]:
-    """Negative ELBO, causal head and priors, in nats per bin; `n_trial` trials share the priors."""
+    """Negative ELBO, causal heads and priors, in nats per bin; `n_trial` trials share the priors."""
     view = model.encoder.view(
         batch,
         keep=blinding.keep,
