@@ -20,9 +20,6 @@ from ncyber_cli.model.linear_body import LinearBody
 from ncyber_cli.model.objective import Objective
 from ncyber_cli.model.plant import plant_of
 
-# Whether commands of a setpoint foresee the bin for which they are held, as those of lqr do (see Plant.held). With the
-# true goals its gains then come out within 5 % instead of 10 % low; off until every bar has been measured with it.
-SETPOINT_LOOKS_AHEAD = False
 _FIRST_ORDER = 0.2  # of the way in a bin, where velocity is no state of the body
 Recorded = PointMass | LinearBody | None
 
@@ -65,9 +62,6 @@ def _setpoint(layout: Layout, areas: Areas, gate_areas: Tensor, objective: Objec
         n_control=objective.size if body is None else body.n_control,
         has_velocity=has_velocity,
         projection=None if linear is None else linear.pseudo_inverse,
-        plant=partial(plant_of, body, len(layout.animals), layout.bin_s)
-        if body is not None and SETPOINT_LOOKS_AHEAD
-        else None,
         moving_goals=objective.moving,
     )
     stiffness = STIFFNESS if has_velocity else _FIRST_ORDER / layout.bin_s

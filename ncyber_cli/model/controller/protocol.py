@@ -33,9 +33,7 @@ class Controller(Protocol):
 
     n_control: int
     control_scale: Tensor
-
-    @property
-    def looks_ahead(self) -> bool: ...
+    looks_ahead: bool
 
     def at(self, animal: Int[Tensor, " trial"]) -> Any: ...
 

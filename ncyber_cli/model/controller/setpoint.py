@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from ncyber_cli.model.controller.feedback import FeedbackController, Gains
 from ncyber_cli.model.meta import Pooled
-from ncyber_cli.model.plant import Plant
 
 STIFFNESS, DAMPING = 60.0, 14.0  # 1/s^2 and 1/s: a reach of half a second, slightly overdamped
 
@@ -20,15 +19,13 @@ STIFFNESS, DAMPING = 60.0, 14.0  # 1/s^2 and 1/s: a reach of half a second, slig
 class Pull:
     """Where the gains of a setpoint act. The body begins with position, then velocity where it has one.
 
-    `projection` maps a wanted change of the body to controls (None: they are the same). With a `plant` a
-    command foresees the bin for which it is held (see Plant.held).
+    `projection` maps a wanted change of the body to controls (None: they are the same).
     """
 
     n_body: int
     n_control: int
     has_velocity: bool
     projection: Callable[[], Tensor] | None = None
-    plant: Callable[[], Plant] | None = None
     moving_goals: bool = False  # the objective is (position, velocity)
 
 
@@ -38,6 +35,8 @@ class Setpoint(FeedbackController):
     K = L L' is shared up to a scale per animal; D, c and the gate's offset are per animal. The
     same K multiplies goal and position, which is what puts the objective in the body's units.
     """
+
+    looks_ahead = False
 
     def __init__(
         self,
@@ -51,14 +50,10 @@ class Setpoint(FeedbackController):
         damping: float = DAMPING,
     ) -> None:
         super().__init__(n_latent, n_animal, pull.n_control, bound, gate_areas)
-        self.n_animal, self.pull = n_animal, pull
+        self.pull = pull
         self.factor = nn.Parameter(torch.eye(n_axis))
         self.stiffness = Pooled(stiffness, n_animal)
         self.damping = Pooled(torch.full((n_axis,), damping), n_animal, fixed=not pull.has_velocity)
-
-    @property
-    def looks_ahead(self) -> bool:
-        return self.pull.plant is not None
 
     def stiffness_of(self, animal: Int[Tensor, " trial"]) -> Float[Tensor, "trial n_axis n_axis"]:
         """K of each trial's animal."""
@@ -67,12 +62,7 @@ class Setpoint(FeedbackController):
         return scale * (factor @ factor.T)
 
     def at(self, animal: Int[Tensor, " trial"]) -> Gains:
-        if self.pull.plant is None:
-            return self.behind_the_gate(animal, self._gain(animal), None)
-        plant = self.pull.plant()
-        animals = torch.arange(self.n_animal, device=animal.device)
-        held = plant.held(self._gain(animals).double(), self.pull.moving_goals).to(self.control_scale.dtype)
-        return self.behind_the_gate(animal, held[animal], plant.origin)
+        return self.behind_the_gate(animal, self._gain(animal), None)
 
     def _gain(self, animal: Int[Tensor, " trial"]) -> Float[Tensor, "trial n_control n_known"]:
         """-(K (o - p) + D (g - v)) as a matrix on (body, actuator, goal)."""
