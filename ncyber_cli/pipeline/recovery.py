@@ -86,7 +86,7 @@ def recovery(run: OpenRun, session: Session, truth: Truth, *, both: bool, raw: b
         by_run["behavior alone, causal"] = causal(run, session, test, "behavior")
     estimates = {name: each.mean["objectives"][:, :, : goal.shape[2]] for name, each in by_run.items()}
     if (session.split == TRAIN).any():  # a null has to be fitted to the session's own neurons
-        estimates |= {name: _null(session, null, goal) for name, null in _nulls(both).items()}
+        estimates |= {name: predicted(null, session, goal) for name, null in _nulls(both).items()}
     found["objective_r2"] = {name: r2(goal[test], each[test], session.mask[test]) for name, each in estimates.items()}
     found["objective_r2_by_time"] = _courses(session, truth, goal, estimates)
     found["calibration"] = {
@@ -103,20 +103,22 @@ def _nulls(both: bool) -> dict[str, Null]:
     return nulls
 
 
-def _null(session: Session, null: Null, goal: Floats) -> Floats:
-    """A null's prediction for test trials: fitted on training trials, tuned on validation trials."""
-    train, validation = _trials(session, TRAIN, goal), _trials(session, VALIDATION, goal)
+def predicted(null: Null, session: Session, target: Floats) -> Floats:
+    """A null's prediction of `target` for test trials: fitted on training trials, tuned on validation trials.
+
+    Like an encoder, it sees no held-out unit.
+    """
+
+    def trials(part: int) -> Trials:
+        rows = session.split == part
+        counts = session.observation[rows][:, :, ~session.held_out].astype(np.float64)
+        return Trials(counts, session.body[rows], target[rows], session.mask[rows])
+
+    train, validation = trials(TRAIN), trials(VALIDATION)
     predict = null.fit(train, validation if len(validation.mask) else train)
-    found = np.full(goal.shape, np.nan)
-    found[session.split == TEST] = predict(_trials(session, TEST, goal))
+    found = np.full(target.shape, np.nan)
+    found[session.split == TEST] = predict(trials(TEST))
     return found
-
-
-def _trials(session: Session, part: int, goal: Floats) -> Trials:
-    """Like an encoder, a null sees no held-out unit."""
-    rows = session.split == part
-    counts = session.observation[rows][:, :, ~session.held_out].astype(np.float64)
-    return Trials(counts, session.body[rows], goal[rows], session.mask[rows])
 
 
 def _courses(session: Session, truth: Truth, goal: Floats, estimates: Mapping[str, Floats]) -> dict[str, Any]:

@@ -18,18 +18,16 @@ slows down: the usual speed of a reach stands beside.
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 from closed_loop_scores import corrections, landing, median_end_distance
+from kept_steps import fitted, parser, run, synthesised
 from numpy.typing import NDArray
 from reach_animal import ReachAnimal, read_animals
 from timed_command import ROOT, ncyber
@@ -50,24 +48,17 @@ Rollouts = dict[str, dict[str, Floats]]  # by animal and group
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=501, help="of the animals and of the fit")
-    parser.add_argument("--animals", type=int, default=1)
-    parser.add_argument("--trials", type=int, default=230, help="an animal, for the fit; 160 of 230 are for training")
-    parser.add_argument("--unseen", type=int, default=60, help="trials an animal to roll out, of each kind")
-    parser.add_argument("--goals", choices=["eight", "disc"], default="eight")
-    parser.add_argument("--samples", type=int, default=8)
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--work", type=Path, help="keep files here, and go on from those that are there")
-    return parser.parse_args()
+    options = parser(__doc__, seed=501)
+    options.add_argument("--animals", type=int, default=1)
+    options.add_argument("--trials", type=int, default=230, help="an animal, for the fit; 160 of 230 are for training")
+    options.add_argument("--unseen", type=int, default=60, help="trials an animal to roll out, of each kind")
+    options.add_argument("--goals", choices=["eight", "disc"], default="eight")
+    options.add_argument("--samples", type=int, default=8)
+    return options.parse_args()
 
 
 def main() -> int:
-    options = parse()
-    with tempfile.TemporaryDirectory() as scratch:
-        report = benchmark(options, options.work or Path(scratch))
-    print(json.dumps(report, indent=2))
-    return 0 if all(all(row["passed"].values()) for row in report["animals"]) else 8
+    return run(benchmark, parse(), lambda report: all(all(row["passed"].values()) for row in report["animals"]))
 
 
 def benchmark(options: argparse.Namespace, work: Path) -> dict[str, Any]:
@@ -75,7 +66,7 @@ def benchmark(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     train = made(work / "train", options, options.trials, [])
     unseen = {name: made(work / name, options, options.unseen, words) for name, words in WORLDS.items()}
     unseen["spared"] = [without_force(path, work / "spared") for path in unseen["pushed"]]
-    cost = fitted(work / "run", train, options)
+    cost = fitted(work / "run", SPEC, train, options.overrides, options.seed)
     no_objective = ",".join(
         f"{value:g}" for value in read_animals(work / "run", train)[0].session.body[:, 0, :2].mean(0)
     )
@@ -103,10 +94,8 @@ def benchmark(options: argparse.Namespace, work: Path) -> dict[str, Any]:
 
 def made(folder: Path, options: argparse.Namespace, trials: int, words: Sequence[str]) -> list[Path]:
     """The files of simulated animals; the same seed is the same animals, whatever they do."""
-    if not folder.exists():
-        sizes = ["--animals", str(options.animals), "--trials", str(trials), "--seed", str(options.seed)]
-        ncyber("synth", "reach", "--out", folder, *sizes, "--goals", options.goals, *words)
-    return sorted(folder.glob("*.nwb"))
+    sizes = ["--animals", str(options.animals), "--trials", str(trials), "--seed", str(options.seed)]
+    return synthesised(folder, "reach", *sizes, "--goals", options.goals, *words)
 
 
 def without_force(path: Path, folder: Path) -> Path:
@@ -120,16 +109,6 @@ def without_force(path: Path, folder: Path) -> Path:
         [name] = names
         file[name][...] = 0
     return copy
-
-
-def fitted(run: Path, files: Sequence[Path], options: argparse.Namespace) -> dict[str, float]:
-    kept = run.with_suffix(".cost.json")
-    if not kept.exists():
-        words = [word for setting in options.overrides for word in ("--set", setting)]
-        cost = ncyber("fit", SPEC, *files, "--out", run, "--seed", str(options.seed), "--quiet", "--overwrite", *words)
-        kept.write_text(json.dumps(asdict(cost)))
-    found: dict[str, float] = json.loads(kept.read_text())
-    return found
 
 
 def rolled_out(work: Path, name: str, files: Sequence[Path], words: Sequence[str], samples: int) -> Rollouts:

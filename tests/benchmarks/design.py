@@ -13,13 +13,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from kept_steps import fitted, once, parser, run, synthesised
 from numpy.typing import NDArray
 from timed_command import ROOT, ncyber
 
@@ -37,28 +35,25 @@ Floats = NDArray[np.float64]
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=311, help="of the animals, the fit, the noise and the worlds")
-    parser.add_argument("--animals", type=int, default=2)
-    parser.add_argument("--trials", type=int, default=140, help="an animal, for the fit")
-    parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--updates", type=int, default=60, help="of each design")
-    parser.add_argument("--reaches", type=int, default=64, help="an animal, in the true plant")
-    parser.add_argument("--work", type=Path, help="keep files here, and go on from those that are there")
-    return parser.parse_args()
+    options = parser(__doc__, seed=311, seeds="of the animals, the fit, the noise and the worlds")
+    options.add_argument("--animals", type=int, default=2)
+    options.add_argument("--trials", type=int, default=140, help="an animal, for the fit")
+    options.add_argument("--epochs", type=int, default=60)
+    options.add_argument("--updates", type=int, default=60, help="of each design")
+    options.add_argument("--reaches", type=int, default=64, help="an animal, in the true plant")
+    return options.parse_args()
 
 
 def main() -> int:
-    options = parse()
-    with tempfile.TemporaryDirectory() as scratch:
-        report = benchmark(options, options.work or Path(scratch))
-    print(json.dumps(report, indent=2))
-    return 0 if all(report["passed"].values()) else 8
+    return run(benchmark, parse())
 
 
 def benchmark(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Make, fit, tune and act; what `work` holds already is not made again."""
-    costs = {"fit": fitted(options, work)}
+    sizes = ["--animals", str(options.animals), "--trials", str(options.trials), "--seed", str(options.seed)]
+    files = synthesised(work / "data", "reach", *sizes, "--goals", "disc")
+    settings = [f"training.epochs={options.epochs}", *options.overrides]
+    costs = {"fit": fitted(work / "fit", SPEC, files, settings, options.seed)}
     costs |= {task: designed(options, work, task) for task in TASKS}
     tasks = {}
     for task, weights in TASKS.items():
@@ -84,16 +79,6 @@ def benchmark(options: argparse.Namespace, work: Path) -> dict[str, Any]:
             for place in ("in the model", "in the world")
         },
     }
-
-
-def fitted(options: argparse.Namespace, work: Path) -> dict[str, float]:
-    data, run, seed = work / "data", work / "fit", str(options.seed)
-    if not data.exists():
-        sizes = ["--animals", str(options.animals), "--trials", str(options.trials), "--goals", "disc"]
-        ncyber("synth", "reach", "--out", data, *sizes, "--seed", seed)
-    epochs = ["--set", f"training.epochs={options.epochs}"]
-    files = sorted(data.glob("*.nwb"))
-    return once(run, ["fit", SPEC, *files, "--out", run, "--seed", seed, "--quiet", "--overwrite", *epochs])
 
 
 def designed(options: argparse.Namespace, work: Path, task: str) -> dict[str, float]:
@@ -166,15 +151,6 @@ def true_plant(seed: int, index: int) -> dict[str, Any]:
             "landed_s": ENDLESS,
         },
     }
-
-
-def once(target: Path, arguments: Sequence[Any]) -> dict[str, float]:
-    """Run a command that makes the folder `target`; what that cost."""
-    kept = target.with_suffix(".cost.json")
-    if not kept.exists():
-        kept.write_text(json.dumps(asdict(ncyber(*arguments))))
-    found: dict[str, float] = json.loads(kept.read_text())
-    return found
 
 
 if __name__ == "__main__":

@@ -14,15 +14,14 @@ import argparse
 import json
 import math
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from kept_steps import fitted, inferred, parser, run, synthesised
 from reach_animal import ReachAnimal, read_animals, read_inferred
 from reach_scores import control_scores, reach_bins
-from timed_command import ROOT, ncyber
+from timed_command import ROOT
 
 from ncyber_cli.data.recording import TEST
 from ncyber_cli.model.controller.setpoint import DAMPING, STIFFNESS
@@ -37,42 +36,25 @@ AXES = (0, 1)
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=501, help="of the animals and of the fit")
-    parser.add_argument("--animals", type=int, default=3)
-    parser.add_argument("--trials", type=int, default=230, help="an animal; 160 of 230 are for training")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--work", type=Path, help="keep files here, and go on from those that are there")
-    return parser.parse_args()
+    options = parser(__doc__, seed=501)
+    options.add_argument("--animals", type=int, default=3)
+    options.add_argument("--trials", type=int, default=230, help="an animal; 160 of 230 are for training")
+    return options.parse_args()
 
 
 def main() -> int:
-    options = parse()
-    with tempfile.TemporaryDirectory() as scratch:
-        report = benchmark(options, options.work or Path(scratch))
-    print(json.dumps(report, indent=2))
-    return 0 if report["passed"] else 8
+    return run(benchmark, parse(), lambda report: report["passed"])
 
 
 def benchmark(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Make, fit, infer and compare; what `work` holds already is not made again."""
-    data, run, results = work / "data", work / "run", work / "smoothed.h5"
-    if not data.exists():
-        sizes = ["--animals", str(options.animals), "--trials", str(options.trials), "--seed", str(options.seed)]
-        ncyber("synth", "lqr", "--out", data, *sizes)
-    files = sorted(data.glob("*.nwb"))
-    kept = work / "cost.json"
-    if not kept.exists():
-        overrides = [word for setting in options.overrides for word in ("--set", setting)]
-        cost = ncyber(
-            "fit", SPEC, *files, "--out", run, "--seed", str(options.seed), "--quiet", "--overwrite", *overrides
-        )
-        kept.write_text(json.dumps(asdict(cost)))
-    if not results.exists():
-        ncyber("infer", run, *files, "--out", results)
-    summary = json.loads((run / "summary.json").read_text())
-    found, inferred = {row["animal"]: row for row in summary["animals"]}, read_inferred(results)
-    animals = read_animals(run, files)
+    sizes = ["--animals", str(options.animals), "--trials", str(options.trials), "--seed", str(options.seed)]
+    files, folder = synthesised(work / "data", "lqr", *sizes), work / "run"
+    cost = fitted(folder, SPEC, files, options.overrides, options.seed)
+    results = read_inferred(inferred(work / "smoothed.h5", folder, files, []))
+    summary = json.loads((folder / "summary.json").read_text())
+    found = {row["animal"]: row for row in summary["animals"]}
+    animals = read_animals(folder, files)
     truth = {animal.name: true_weights(animal) for animal in animals}
     rows = []
     for index, animal in enumerate(animals):
@@ -83,15 +65,15 @@ def benchmark(options: argparse.Namespace, work: Path) -> dict[str, Any]:
                 "ratios": ratio_errors(truth[animal.name], found[animal.name]["constants"], other),
                 "constants": constants(animal, found[animal.name]["constants"]),
                 "not_told_apart": found[animal.name]["not_told_apart"],
-                "objective": objective(animal, inferred[animal.name].mean["objectives"]),
-                "control": control_scores(animal, inferred[animal.name]),
+                "objective": objective(animal, results[animal.name].mean["objectives"]),
+                "control": control_scores(animal, results[animal.name]),
             }
         )
     worst = max(abs(ratio["error"]) for row in rows for ratio in row["ratios"].values())
     return {
         "world": {name: getattr(options, name) for name in ("seed", "animals", "trials")},
         "settings": options.overrides,
-        "fit": json.loads(kept.read_text()),
+        "fit": cost,
         "signs": summary["starts"][summary["kept_start"]]["signs"],
         "animals": rows,
         "bar": BAR,

@@ -10,21 +10,19 @@ goes to stdout, talk to stderr; exit 8 below a bar.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gru_decoder import CausalGru
 from jump_detection import detect, movement, threshold
+from kept_steps import fitted, inferred, parser, run
 from numpy.typing import NDArray
-from reach import animals_of, fitted
+from reach import SPEC, animals_of
 from reach_animal import Inferred, ReachAnimal, read_animals, read_inferred
 from reach_scores import chased_noise, reach_bins
 from scipy.stats import binomtest
-from timed_command import ncyber
 
 from ncyber_cli.data.recording import TEST
 from ncyber_cli.outputs.metrics import bin_at, r2, region_coverage
@@ -50,50 +48,39 @@ INFERENCES: dict[str, list[str]] = {
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=401, help="of the animals and of the fit")
-    parser.add_argument("--animals", type=int, default=3)
-    parser.add_argument("--trials", type=int, default=440, help="an animal; half of them are for testing")
-    parser.add_argument("--goals", choices=["eight", "disc"], default="disc")
-    parser.add_argument("--jumps", type=float, default=0.3, help="share of trials whose target jumps")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--work", type=Path, help="keep files here, and go on from those that are there")
-    return parser.parse_args()
+    options = parser(__doc__, seed=401)
+    options.add_argument("--animals", type=int, default=3)
+    options.add_argument("--trials", type=int, default=440, help="an animal; half of them are for testing")
+    options.add_argument("--goals", choices=["eight", "disc"], default="disc")
+    options.add_argument("--jumps", type=float, default=0.3, help="share of trials whose target jumps")
+    return options.parse_args()
 
 
 def main() -> int:
-    options = parse()
-    with tempfile.TemporaryDirectory() as scratch:
-        report = benchmark(options, options.work or Path(scratch))
-    print(json.dumps(report, indent=2))
-    return 0 if all(report["passed"].values()) else 8
+    return run(benchmark, parse())
 
 
 def benchmark(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Make, fit, infer and score; what `work` holds already is not made again."""
     files = animals_of(options, work / "data")
     settings = ["data.split.test=0.5", *options.overrides]
-    cost = fitted(work / "run", files, settings, options.seed)
-    inferred = {name: read_inferred(_inferred(work, name, files)) for name in INFERENCES}
+    cost = fitted(work / "run", SPEC, files, settings, options.seed)
+    read = {
+        name: read_inferred(inferred(work / f"{name}.h5", work / "run", files, words))
+        for name, words in INFERENCES.items()
+    }
     animals = read_animals(work / "run", files)
-    courses = {animal.name: _causal(animal, {name: found[animal.name] for name, found in inferred.items()})
+    courses = {animal.name: _causal(animal, {name: found[animal.name] for name, found in read.items()})
                for animal in animals}  # fmt: skip
     report = {
         "world": {name: getattr(options, name) for name in ("seed", "animals", "trials", "goals", "jumps")},
         "fit": cost,
         "causal": courses,
-        "smoothed": {animal.name: _smoothed(animal, inferred["smoothed"][animal.name]) for animal in animals},
-        "regions": _regions(animals, inferred["smoothed"], inferred["causal"]),
-        "jumps": _jumps(animals, inferred["causal"]),
+        "smoothed": {animal.name: _smoothed(animal, read["smoothed"][animal.name]) for animal in animals},
+        "regions": _regions(animals, read["smoothed"], read["causal"]),
+        "jumps": _jumps(animals, read["causal"]),
     }
     return report | {"bars": BARS, "passed": _passed(report)}
-
-
-def _inferred(work: Path, name: str, files: list[Path]) -> Path:
-    path = work / f"{name}.h5"
-    if not path.exists() or path.stat().st_mtime < (work / "run" / "best.pt").stat().st_mtime:
-        ncyber("infer", work / "run", *files, "--out", path, "--overwrite", *INFERENCES[name])
-    return path
 
 
 def _causal(animal: ReachAnimal, found: dict[str, Inferred]) -> dict[str, Any]:
@@ -145,11 +132,11 @@ def _regions(
     places = {f"causal, go {1000 * at:+.0f} ms": (causal, index) for index, at in enumerate(FROM_GO_S)}
     places |= {f"smoothed, go {1000 * at:+.0f} ms": (smoothed, index) for index, at in enumerate(FROM_GO_S)}
     found = {}
-    for name, (inferred, index) in places.items():
-        parts = [_at(animal, inferred[animal.name], _bins(animal)[index]) for animal in animals]
+    for name, (read, index) in places.items():
+        parts = [_at(animal, read[animal.name], _bins(animal)[index]) for animal in animals]
         found[name] = _coverage(*(np.concatenate(part)[:, None] for part in zip(*parts, strict=True)))
-    for name, inferred in (("causal, from go + 4 bins", causal), ("smoothed, from go + 4 bins", smoothed)):
-        parts = [_late(animal, inferred[animal.name]) for animal in animals]
+    for name, read in (("causal, from go + 4 bins", causal), ("smoothed, from go + 4 bins", smoothed)):
+        parts = [_late(animal, read[animal.name]) for animal in animals]
         shares = region_coverage(*(np.concatenate(part)[:, None] for part in zip(*parts, strict=True)))
         found[name] = {f"{level:.0%}": round(share, 3) for level, share in shares.items()}
     return found

@@ -11,15 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from kept_steps import fitted, inferred, parser, run, synthesised
 from reach_animal import read_animals, read_inferred
 from reach_scores import Runs, score
-from timed_command import ROOT, ncyber
+from timed_command import ROOT
 
 SPEC = ROOT / "example_configs" / "quickstart.yaml"
 BARS = {"objective": 0.95, "control": 0.80, "rates": 0.95}
@@ -31,40 +30,33 @@ INFERENCES: dict[str, list[str]] = {
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=101, help="of the animals and of the fit")
-    parser.add_argument("--animals", type=int, default=3)
-    parser.add_argument("--trials", type=int, default=230, help="an animal; 160 of 230 are for training")
-    parser.add_argument("--goals", choices=["eight", "disc"], default="eight")
-    parser.add_argument("--jumps", type=float, help="share of trials whose target jumps; default the world's")
-    parser.add_argument("--epochs", type=int, help="default the spec's")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--work", type=Path, help="keep files here, and go on from those that are there")
-    parser.add_argument("--no-mlp", dest="mlp", action="store_false", help="leave the ablation out")
-    return parser.parse_args()
+    options = parser(__doc__, seed=101)
+    options.add_argument("--animals", type=int, default=3)
+    options.add_argument("--trials", type=int, default=230, help="an animal; 160 of 230 are for training")
+    options.add_argument("--goals", choices=["eight", "disc"], default="eight")
+    options.add_argument("--jumps", type=float, help="share of trials whose target jumps; default the world's")
+    options.add_argument("--epochs", type=int, help="default the spec's")
+    options.add_argument("--no-mlp", dest="mlp", action="store_false", help="leave the ablation out")
+    return options.parse_args()
 
 
 def main() -> int:
-    options = parse()
-    with tempfile.TemporaryDirectory() as scratch:
-        report = benchmark(options, options.work or Path(scratch))
-    print(json.dumps(report, indent=2))
-    return 0 if all(report["passed"].values()) else 8
+    return run(benchmark, parse())
 
 
 def benchmark(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Make, fit, infer and score; what `work` holds already is not made again."""
     files = animals_of(options, work / "data")
     settings = list(options.overrides) + ([] if options.epochs is None else [f"training.epochs={options.epochs}"])
-    costs = {"setpoint": fitted(work / "setpoint", files, settings, options.seed)}
+    costs = {"setpoint": fitted(work / "setpoint", SPEC, files, settings, options.seed)}
     if options.mlp:
-        costs["mlp"] = fitted(work / "mlp", files, [*settings, "model.controller.kind=mlp"], options.seed)
+        costs["mlp"] = fitted(work / "mlp", SPEC, files, [*settings, "model.controller.kind=mlp"], options.seed)
     summary = json.loads((work / "setpoint" / "summary.json").read_text())
     constants = {row["animal"]: row["constants"] for row in summary["animals"]}
-    inferred = {name: read_inferred(path) for name, path in inferences(work, files, options.mlp).items()}
+    found = {name: read_inferred(path) for name, path in inferences(work, files, options.mlp).items()}
     rows = []
     for animal in read_animals(work / "setpoint", files):
-        runs = Runs(**{name: None if found is None else found[animal.name] for name, found in _all(inferred).items()})
+        runs = Runs(**{name: None if each is None else each[animal.name] for name, each in _all(found).items()})
         rows.append(score(animal, runs, constants[animal.name]))
     return {
         "world": {name: getattr(options, name) for name in ("seed", "animals", "trials", "goals", "jumps")},
@@ -79,22 +71,9 @@ def benchmark(options: argparse.Namespace, work: Path) -> dict[str, Any]:
 
 def animals_of(options: argparse.Namespace, folder: Path) -> list[Path]:
     """The files of the simulated animals."""
-    if not folder.exists():
-        jumps = [] if options.jumps is None else ["--jumps", str(options.jumps)]
-        sizes = ["--animals", str(options.animals), "--trials", str(options.trials), "--seed", str(options.seed)]
-        ncyber("synth", "reach", "--out", folder, *sizes, "--goals", options.goals, *jumps)
-    return sorted(folder.glob("*.nwb"))
-
-
-def fitted(run: Path, files: Sequence[Path], settings: Sequence[str], seed: int) -> dict[str, float]:
-    """Fit into `run`; what that cost."""
-    kept = run.with_suffix(".cost.json")
-    if not kept.exists():
-        overrides = [word for setting in settings for word in ("--set", setting)]
-        cost = ncyber("fit", SPEC, *files, "--out", run, "--seed", str(seed), "--quiet", "--overwrite", *overrides)
-        kept.write_text(json.dumps(asdict(cost)))
-    found: dict[str, float] = json.loads(kept.read_text())
-    return found
+    jumps = [] if options.jumps is None else ["--jumps", str(options.jumps)]
+    sizes = ["--animals", str(options.animals), "--trials", str(options.trials), "--seed", str(options.seed)]
+    return synthesised(folder, "reach", *sizes, "--goals", options.goals, *jumps)
 
 
 def inferences(work: Path, files: Sequence[Path], mlp: bool) -> dict[str, Path]:
@@ -102,16 +81,11 @@ def inferences(work: Path, files: Sequence[Path], mlp: bool) -> dict[str, Path]:
     wanted = {name: (work / "setpoint", arguments) for name, arguments in INFERENCES.items()}
     if mlp:
         wanted |= {"mlp": (work / "mlp", []), "mlp_causal": (work / "mlp", ["--causal"])}
-    paths = {}
-    for name, (run, arguments) in wanted.items():
-        paths[name] = work / f"{name}.h5"
-        if not paths[name].exists() or paths[name].stat().st_mtime < (run / "best.pt").stat().st_mtime:
-            ncyber("infer", run, *files, "--out", paths[name], "--overwrite", *arguments)
-    return paths
+    return {name: inferred(work / f"{name}.h5", folder, files, words) for name, (folder, words) in wanted.items()}
 
 
-def _all(inferred: dict[str, Any]) -> dict[str, Any]:
-    return {"mlp": None, "mlp_causal": None, **inferred}
+def _all(found: dict[str, Any]) -> dict[str, Any]:
+    return {"mlp": None, "mlp_causal": None, **found}
 
 
 def passed(rows: Sequence[dict[str, Any]]) -> dict[str, bool]:

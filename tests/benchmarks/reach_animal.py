@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ncyber_cli.data.recording import TEST, TRAIN, VALIDATION, Session
-from ncyber_cli.outputs.metrics.nulls import Predict, Trials
+from ncyber_cli.data.recording import Session
+from ncyber_cli.outputs.metrics.nulls import Null
 from ncyber_cli.outputs.read_results import read_results, session_groups
+from ncyber_cli.pipeline.recovery import predicted
 from ncyber_cli.pipeline.sessions import sessions_of_run
 from ncyber_cli.training.checkpoint import load
 from ncyber_cli.worlds.truth import Truth, read_truth
@@ -58,18 +58,9 @@ class ReachAnimal:
         end_s = self.session.time_s + 0.5 * self.session.bin_s
         return self.session.mask & (end_s <= event_s[:, None] + 1e-6)
 
-    def trials(self, part: int, target: Floats) -> Trials:
-        """Trials of one split as the nulls take them; like an encoder they see no held-out unit."""
-        rows, session = self.rows(part), self.session
-        counts = session.observation[rows][:, :, ~session.held_out].astype(np.float64)
-        return Trials(counts, session.body[rows], target[rows], session.mask[rows])
-
-    def null(self, null: Any, target: Floats) -> Floats:
-        """A null's prediction of `target`, for every trial: fitted on training, tuned on validation trials."""
-        predict: Predict = null.fit(self.trials(TRAIN, target), self.trials(VALIDATION, target))
-        found = np.full(target.shape, np.nan)
-        found[self.rows(TEST)] = predict(self.trials(TEST, target))
-        return found
+    def null(self, null: Null, target: Floats) -> Floats:
+        """A null's prediction of `target`, for every test trial."""
+        return predicted(null, self.session, target)
 
 
 def read_animals(run: Path, files: Sequence[Path]) -> list[ReachAnimal]:

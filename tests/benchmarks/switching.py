@@ -13,14 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from kept_steps import fitted, inferred, parser, run, synthesised
 from numpy.typing import NDArray
-from timed_command import ROOT, ncyber
+from timed_command import ROOT
 
 from ncyber_cli.data.recording import TEST, TRAIN, Session
 from ncyber_cli.outputs.read_results import read_results, session_groups
@@ -63,37 +63,27 @@ class Animal:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=302, help="of the animal and of the fit")
-    parser.add_argument("--trials", type=int, default=240, help="stretches of 2 s; 168 of 240 are for training")
-    parser.add_argument("--prototypes", type=int, default=4, help="goals of the animal")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--work", type=Path, help="keep files here, and go on from those that are there")
-    parser.add_argument("--no-jump", dest="jump", action="store_false", help="leave the prior `jump` out")
-    return parser.parse_args()
+    options = parser(__doc__, seed=302, seeds="of the animal and of the fit")
+    options.add_argument("--trials", type=int, default=240, help="stretches of 2 s; 168 of 240 are for training")
+    options.add_argument("--prototypes", type=int, default=4, help="goals of the animal")
+    options.add_argument("--no-jump", dest="jump", action="store_false", help="leave the prior `jump` out")
+    return options.parse_args()
 
 
 def main() -> int:
-    options = parse()
-    with tempfile.TemporaryDirectory() as scratch:
-        report = benchmark(options, options.work or Path(scratch))
-    print(json.dumps(report, indent=2))
-    return 0 if all(report["passed"].values()) else 8
+    return run(benchmark, parse())
 
 
 def benchmark(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Make, fit, infer and score; what `work` holds already is not made again."""
-    data = work / "data"
-    if not data.exists():
-        sizes = ["--trials", str(options.trials), "--prototypes", str(options.prototypes)]
-        ncyber("synth", "switching", "--out", data, "--seed", str(options.seed), *sizes)
-    (file,) = sorted(data.glob("*.nwb"))
-    costs = {"switching": fitted(work / "switching", file, options.overrides, options.seed)}
-    results = {name: inferred(work, "switching", file, words) for name, words in _INFERENCES.items()}
+    sizes = ["--trials", str(options.trials), "--prototypes", str(options.prototypes)]
+    (file,) = synthesised(work / "data", "switching", "--seed", str(options.seed), *sizes)
+    costs = {"switching": fitted(work / "switching", SPEC, [file], options.overrides, options.seed)["cpu_s"]}
+    results = {name: results_of(work, "switching", file, words) for name, words in _INFERENCES.items()}
     if options.jump:
         override = ["model.objective={prior: jump}"]
-        costs["jump"] = fitted(work / "jump", file, [*options.overrides, *override], options.seed)
-        results["clusters of prior `jump`"] = inferred(work, "jump", file, [])
+        costs["jump"] = fitted(work / "jump", SPEC, [file], [*options.overrides, *override], options.seed)["cpu_s"]
+        results["clusters of prior `jump`"] = results_of(work, "jump", file, [])
     animal = read_animal(work / "switching", file)
     labels = {name: clusters_of(path) for name, path in results.items()}
     summary = json.loads((work / "switching" / "summary.json").read_text())
@@ -119,22 +109,9 @@ def benchmark(options: argparse.Namespace, work: Path) -> dict[str, Any]:
 _INFERENCES: dict[str, list[str]] = {"smoothed": [], "causal": ["--causal"], "neurons alone": ["--from", "neural"]}
 
 
-def fitted(run: Path, file: Path, settings: list[str], seed: int) -> float:
-    """Fit into `run`; CPU seconds that it took."""
-    kept = run.with_suffix(".cost.json")
-    if not kept.exists():
-        overrides = [word for setting in settings for word in ("--set", setting)]
-        cost = ncyber("fit", SPEC, file, "--out", run, "--seed", str(seed), "--quiet", "--overwrite", *overrides)
-        kept.write_text(json.dumps(cost.cpu_s))
-    return float(json.loads(kept.read_text()))
-
-
-def inferred(work: Path, run: str, file: Path, words: list[str]) -> Path:
-    """The results file of one inference, made where it is missing or older than the run."""
+def results_of(work: Path, run: str, file: Path, words: list[str]) -> Path:
     path = work / f"{'_'.join([run, *words]).replace('--', '')}.h5"
-    if not path.exists() or path.stat().st_mtime < (work / run / "best.pt").stat().st_mtime:
-        ncyber("infer", work / run, file, "--out", path, "--overwrite", *words)
-    return path
+    return inferred(path, work / run, [file], words)
 
 
 def read_animal(run: Path, file: Path) -> Animal:
