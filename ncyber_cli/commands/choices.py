@@ -23,7 +23,12 @@ class Kept(StrEnum):
 
 
 RunFolder = Annotated[Path, typer.Argument(help="Folder that ncyber fit wrote.", show_default=False)]
+Recordings = Annotated[list[str], typer.Argument(help="Recordings, files or patterns.", show_default=False)]
 Checkpoint = Annotated[Kept, typer.Option(help="best.pt or last.pt of the run.")]
+Steps = Annotated[
+    int | None, typer.Option(min=2, help="Bins of each rollout; default the length of a trial.", show_default=False)
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no remarks.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Trials at a time; changes speed and memory only.")]
 OnDevice = Annotated[Device, typer.Option(help="auto: the GPU if there is one.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ncyber_cli.commands.choices import AsJson, Checkpoint, Device, Kept, OnDevice, RunFolder
+from ncyber_cli.commands.choices import AsJson, Checkpoint, Device, Kept, OnDevice, Quiet, RunFolder, Steps
 
 
 def design(
@@ -40,10 +40,7 @@ def design(
             show_default=False,
         ),
     ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(min=2, help="Bins of each rollout; default the length of a trial.", show_default=False),
-    ] = None,
+    steps: Steps = None,
     samples: Annotated[int, typer.Option(min=2, help="Noise samples of each goal that are tuned on.")] = 8,
     updates: Annotated[int, typer.Option(min=1, help="Gradient steps.")] = 100,
     learning_rate: Annotated[float, typer.Option(min=1e-6, max=1, help="Size of the first steps.")] = 0.03,
@@ -59,7 +56,7 @@ def design(
     device: OnDevice = Device.auto,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that exists.")] = False,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no remarks.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Tune the controller of a run for a task, everything else frozen; a new run, and its cost before and after."""
     from ncyber_cli.pipeline.design import DesignOptions, design_run

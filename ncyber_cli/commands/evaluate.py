@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from ncyber_cli.commands.choices import AsJson, Checkpoint, Device, Kept, OnDevice, Overwrite, RunFolder
+from ncyber_cli.commands.choices import (
+    AsJson,
+    Checkpoint,
+    Device,
+    Kept,
+    OnDevice,
+    Overwrite,
+    Quiet,
+    Recordings,
+    RunFolder,
+)
 
 
 class Require(StrEnum):
@@ -17,7 +27,7 @@ class Require(StrEnum):
 
 def evaluate(
     run: RunFolder,
-    data: Annotated[list[str], typer.Argument(help="Recordings, files or patterns.", show_default=False)],
+    data: Recordings,
     out: Annotated[Path, typer.Option(help="Folder for metrics.json, figures and report.html.", show_default=False)],
     seeds: Annotated[
         int,
@@ -41,7 +51,7 @@ def evaluate(
     device: OnDevice = Device.auto,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no remarks.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Say whether the objective earns its place: a report with metrics, figures and a verdict."""
     from ncyber_cli.pipeline.evaluate import EvaluateOptions, evaluate_run

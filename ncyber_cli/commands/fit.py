@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ncyber_cli.commands.choices import AsJson, Device, OnDevice, Overrides
+from ncyber_cli.commands.choices import AsJson, Device, OnDevice, Overrides, Quiet
 
 
 def fit(
@@ -25,7 +25,7 @@ def fit(
         bool, typer.Option("--dry-run", help="Read everything, say what would be trained, write nothing.")
     ] = False,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no remarks.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a model on recordings of one or several animals."""
     from ncyber_cli.errors import UsageError

@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from ncyber_cli.commands.choices import AsJson, BatchSize, Checkpoint, Device, Kept, OnDevice, Overwrite, RunFolder
+from ncyber_cli.commands.choices import (
+    AsJson,
+    BatchSize,
+    Checkpoint,
+    Device,
+    Kept,
+    OnDevice,
+    Overwrite,
+    Recordings,
+    RunFolder,
+)
 
 
 class Sources(StrEnum):
@@ -19,7 +29,7 @@ class Sources(StrEnum):
 
 def infer(
     run: RunFolder,
-    data: Annotated[list[str], typer.Argument(help="Recordings, files or patterns.", show_default=False)],
+    data: Recordings,
     out: Annotated[Path, typer.Option(help="Results file to write (HDF5).", show_default=False)],
     causal: Annotated[
         bool, typer.Option("--causal", help="Each bin from what was recorded up to it, nothing later.")

@@ -8,7 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
-from ncyber_cli.commands.choices import AsJson, BatchSize, Checkpoint, Device, Kept, OnDevice, Overwrite, RunFolder
+from ncyber_cli.commands.choices import (
+    AsJson,
+    BatchSize,
+    Checkpoint,
+    Device,
+    Kept,
+    OnDevice,
+    Overwrite,
+    RunFolder,
+    Steps,
+)
 
 # Options that do something to the animal; those that name many things may be repeated.
 _INTERVENTION: dict[str, Any] = {"rich_help_panel": "Interventions", "show_default": False}
@@ -36,10 +46,7 @@ def simulate(
             show_default=False,
         ),
     ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(min=2, help="Bins of each rollout; default the length of a trial.", show_default=False),
-    ] = None,
+    steps: Steps = None,
     trials: Annotated[
         int | None, typer.Option(min=1, help="Rollouts an animal, without DATA; default 16.", show_default=False)
     ] = None,

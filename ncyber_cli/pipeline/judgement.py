@@ -96,16 +96,15 @@ def _closed_loop_error(
     """Median distance to the recorded body, of its position where the objective is a place, else of all channels."""
     horizon, bin_s = horizon_bins(run.layout.bin_s), run.layout.bin_s
     steps = sorted({min(horizon, max(1, round(at / bin_s))) for at in _DISTANCES_S})
-    placed = objective_in_body_units(run) and run.model.loop.objective is not None
-    columns = list(range(run.model.loop.objective.n_axis if placed and run.model.loop.objective else 0))
-    columns = columns or list(range(len(run.layout.body_names)))
+    objective = run.model.loop.objective if objective_in_body_units(run) else None
+    columns = list(range(len(run.layout.body_names) if objective is None else objective.n_axis))
     by_animal = {}
     for animal in animals:
         errors = {arm: _all_errors(found[animal], arm) for arm in found[animal][0].scored}
         if mlp:
             errors["mlp"] = _all_errors(mlp[0][animal], OWN)
         by_animal[animal] = distances(errors, columns, steps)
-    unit = run.layout.body_units[0] if placed else "units of the body"
+    unit = "units of the body" if objective is None else run.layout.body_units[0]
     return {"horizon_s": [step * bin_s for step in steps], "unit": unit, "animals": by_animal}
 
 

@@ -9,7 +9,6 @@ covariance finite. What this leaves out is error of the model itself, which is n
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +29,7 @@ _STEP = 0.05  # of a logarithm, either way: small against what matters, large ag
 _PRIOR_SD = 2.0
 _UNCERTAIN = 0.5  # sd of a logarithm, a factor of 1.65, above which a direction counts as not identified
 _NAMED = 0.3  # share of a direction from which a constant is named in it
-_MOST_TRIALS, _TRIALS = 128, 128  # of an animal; at once
+_MOST_TRIALS = 128  # of an animal
 _SEED = 3
 
 
@@ -119,8 +118,8 @@ def weight_identifiability(model: NeuroModel, cohort: Cohort, picks: Picks, infe
     identified = []
     for animal in range(len(cohort.animals)):
         own = picks[animal_of == animal]
-        scores = [_scores(model, cohort, chosen, asked, inference) for chosen in _pieces(_spread(own))]
-        information = _information(torch.cat(scores, 2).double().cpu().numpy(), len(own))
+        scores = _scores(model, cohort, _spread(own), asked, inference)
+        information = _information(scores.double().cpu().numpy(), len(own))
         covariance = np.asarray(np.linalg.inv(information), np.float64)
         index = torch.tensor([animal], device=model.loop.initial_mean.device)
         values = [float(each.pooled(index).view(-1)[each.entry].log()) for each in asked]
@@ -131,10 +130,6 @@ def weight_identifiability(model: NeuroModel, cohort: Cohort, picks: Picks, infe
 def _spread(picks: Picks) -> Picks:
     """At most so many of them, evenly."""
     return picks[:: max(1, -(-len(picks) // _MOST_TRIALS))]
-
-
-def _pieces(picks: Picks) -> Sequence[Picks]:
-    return [picks[start : start + _TRIALS] for start in range(0, len(picks), _TRIALS)]
 
 
 def _scores(model: NeuroModel, cohort: Cohort, picks: Picks, asked: list[Quantity], inference: Inference) -> Tensor:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncyber_cli.worlds.reach_animal import Body
-from ncyber_cli.worlds.reach_loop import STEP_S, coloured_noise
+from ncyber_cli.worlds.reach_loop import STEP_S, coloured_noise, motor_noise, moved
 
 SETTLE_S = 1.0  # from a random start to the motion that has no memory of it
 FOLLOW_PER_S = 8.0  # how fast the velocity follows the flow of the cycle
@@ -125,10 +125,8 @@ def _move(
         wanted = body.bound_m_s2 * np.tanh(drive(step, position, velocity) / body.bound_m_s2)
         for name, value in (("drive", wanted), ("actuator", actuator), ("position", position), ("velocity", velocity)):
             history[name].append(value)
-        size = np.linalg.norm(actuator, axis=-1, keepdims=True)
         pushed = force[:, step - settling] / body.mass_kg if step >= settling else 0.0
-        acceleration = actuator + steady[step] + body.motor_noise * size * noise[step] + pushed
-        position = position + STEP_S * velocity + 0.5 * STEP_S**2 * acceleration
-        velocity = velocity + STEP_S * acceleration
+        acceleration = actuator + steady[step] + motor_noise(body.motor_noise, actuator, noise[step]) + pushed
+        position, velocity = moved(position, velocity, acceleration)
         actuator = lag * actuator + (1 - lag) * wanted
     return Motion(**{name: np.stack(values[settling:], axis=1) for name, values in history.items()})
