@@ -61,9 +61,15 @@ def lorenz_file(folder: Path, trials: int = 10) -> list[Path]:
 
 
 def finished_run(
-    folder: Path, paths: list[Path], data: dict[str, Any], model: dict[str, Any], **inference: Any
+    folder: Path,
+    paths: list[Path],
+    data: dict[str, Any],
+    model: dict[str, Any],
+    *,
+    finished: bool = True,
+    **inference: Any,
 ) -> Path:
-    """A run's folder with best.pt, of a model at its warm start."""
+    """A run's folder with best.pt, of a model at its warm start; with `finished` False as if the fit went on."""
     spec = Spec.model_validate(
         {"version": 1, "data": data, "model": model, "inference": {"hidden": 8, "samples": 3, **inference}}
     )
@@ -72,6 +78,8 @@ def finished_run(
     made = assemble(spec, layout, torch.Generator().manual_seed(0))
     warm_start(made, cohort)
     place_prototypes(made)
+    if made.readers is not None:
+        made.readers.ready = finished
     folder.mkdir(parents=True)
     save(folder / BEST, spec=spec, layout=layout, model_state=made.state_dict())
     return folder

@@ -23,7 +23,7 @@ from ncyber_cli.pipeline.evidence import FIRST_S, Gains
 from ncyber_cli.pipeline.foresight import HORIZON_S, SAMPLES, STARTS
 from ncyber_cli.pipeline.held_out import summaries
 from ncyber_cli.pipeline.judgement import ALL, Judgement, interval_dict, judgement, refits_are_needed, sees_both
-from ncyber_cli.pipeline.open_run import OpenRun, objective_in_body_units, open_run
+from ncyber_cli.pipeline.open_run import OpenRun, check_readers, objective_in_body_units, open_run
 from ncyber_cli.pipeline.recovery import known_truth, recovery
 from ncyber_cli.pipeline.run_folder import SUMMARY
 from ncyber_cli.pipeline.sessions import sessions_of_run
@@ -57,6 +57,7 @@ def evaluate_run(run: Path, data: Sequence[str], out: Path, options: EvaluateOpt
         remedy = "choose another --out, or write --overwrite; refits in it are used again"
         raise UsageError("exists already", where=str(out / METRICS), remedy=remedy)
     opened = open_run(run, options.checkpoint, options.device)
+    check_readers(opened)
     sessions = sessions_of_run(opened.layout, opened.spec, resolve_sessions(opened.spec, Path(run), data))
     _check_test_trials(sessions)
     with Progress(quiet=options.quiet) as progress:

@@ -19,7 +19,7 @@ from ncyber_cli.model.emission import NegativeBinomial, Poisson
 from ncyber_cli.outputs.label_objectives import label_objectives
 from ncyber_cli.outputs.provenance import record_provenance
 from ncyber_cli.outputs.results_hdf5 import ResultsWriter
-from ncyber_cli.pipeline.open_run import OpenRun, TrialBatch, header_of, open_run, trial_batches
+from ncyber_cli.pipeline.open_run import OpenRun, TrialBatch, check_readers, header_of, open_run, trial_batches
 from ncyber_cli.pipeline.score import BitsTally
 from ncyber_cli.pipeline.sessions import sessions_of_run
 from ncyber_cli.reporting import Progress, table
@@ -55,6 +55,8 @@ def infer_run(run: Path, data: Sequence[str], out: Path, options: InferOptions, 
     _check_options(out, options)
     opened = open_run(run, options.checkpoint, options.device)
     _check_sources(opened, options.sources)
+    if options.causal:
+        check_readers(opened)
     sessions = sessions_of_run(opened.layout, opened.spec, resolve_sessions(opened.spec, Path(run), data))
     seen_bins = None if options.until_s is None else _seen_bins(options.until_s, sessions)
     provenance = record_provenance(

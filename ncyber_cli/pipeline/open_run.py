@@ -59,6 +59,15 @@ def open_run(run: Path, which: str, device: str) -> OpenRun:
     return OpenRun(path, digest, checkpoint.spec, checkpoint.layout, restore(checkpoint, chosen), chosen)
 
 
+def check_readers(run: OpenRun) -> None:
+    """Raise CheckpointError if nothing has learned to read the causal objective yet: that comes last in a fit."""
+    readers = run.model.readers
+    if readers is not None and not readers.ready:
+        remedy = "wait for the fit, or finish it with ncyber fit ... --resume"
+        what = "was saved before its fit was finished, and no causal objective can be read yet"
+        raise CheckpointError(what, where=str(run.path), remedy=remedy)
+
+
 def _checkpoint(run: Path, which: str) -> Path:
     remedy = "give the folder that `ncyber fit ... --out RUN` wrote"
     if not run.exists():

@@ -206,6 +206,16 @@ def test_what_cannot_be_asked_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_causal_objectives_of_an_unfinished_fit_are_refused_and_smoothed_ones_are_not(
+    files: list[Path], tmp_path: Path
+) -> None:
+    young = finished_run(tmp_path / "young", files, REACH_DATA, REACH_MODEL, finished=False)
+    with pytest.raises(CheckpointError, match="before its fit was finished"):
+        infer_run(young, [str(files[0])], tmp_path / "causal.h5", InferOptions(causal=True))
+    assert not (tmp_path / "causal.h5").exists()
+    infer_run(young, [str(files[0])], tmp_path / "smoothed.h5", InferOptions())
+
+
 def test_what_exists_is_not_replaced_unasked(run: Path, files: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "results.h5"
     out.write_text("a thesis")
