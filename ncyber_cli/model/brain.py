@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from ncyber_cli.model.messages import Edge, Messages
 from ncyber_cli.model.meta import Embedding
 
 
@@ -59,7 +60,6 @@ class Brain(nn.Module):
 
     area_mask: Tensor
     out_mask: Tensor
-    edge_mask: Tensor
     control_scale: Tensor
     feedback_mean: Tensor
     feedback_sd: Tensor
@@ -98,7 +98,9 @@ class Brain(nn.Module):
         self.register_buffer("control_scale", torch.ones(()))
         self.register_buffer("feedback_mean", torch.zeros(n_feedback))
         self.register_buffer("feedback_sd", torch.ones(n_feedback))
-        self._build_messages(messages, latent_area, hidden_area)
+        self.messages = None  # a single area has nobody to speak to
+        if len(areas.names) > 1:
+            self.messages = Messages(areas.names, latent_area, hidden_area, messages)
         if kind == "linear":
             nn.init.zeros_(self.recurrent)
         if embedding.size:
@@ -110,20 +112,10 @@ class Brain(nn.Module):
             self.delta_out = nn.Parameter(torch.randn(len(channel), hidden) / math.sqrt(rank))
             self.delta_bias = nn.Parameter(0.1 * torch.randn(embedding.size, hidden))
 
-    def _build_messages(self, width: int, latent_area: Tensor, hidden_area: Tensor) -> None:
-        """One bottleneck of `width` channels per directed edge; no edges where there is one area."""
-        pairs = [(a, b) for a in range(len(self.areas.names)) for b in range(len(self.areas.names)) if a != b]
-        self.edges = [(self.areas.names[a], self.areas.names[b]) for a, b in pairs]
-        self.message_width = width
-        if not pairs:
-            return
-        source = torch.tensor([a for a, _ in pairs]).repeat_interleave(width)
-        target = torch.tensor([b for _, b in pairs]).repeat_interleave(width)
-        self.register_buffer("send_mask", (latent_area[:, None] == source[None]).float())
-        self.register_buffer("receive_mask", (target[:, None] == hidden_area[None]).float())
-        self.register_buffer("edge_mask", torch.ones(len(source)))  # zeroed to cut an edge
-        self.send = nn.Parameter(torch.randn(len(latent_area), len(source)) / math.sqrt(len(latent_area)))
-        self.receive = nn.Parameter(0.1 * torch.randn(len(source), len(hidden_area)))
+    @property
+    def edges(self) -> list[Edge]:
+        """Directed pairs of areas that a message may pass between."""
+        return [] if self.messages is None else self.messages.edges
 
     def standardise(self, control_scale: Tensor, feedback_mean: Tensor, feedback_sd: Tensor) -> None:
         """Scales of the command and the feedback: the brain sees both in units of their own spread."""
@@ -134,9 +126,8 @@ class Brain(nn.Module):
 
     def at(self, animal: Int[Tensor, " trial"]) -> BrainWeights:
         recurrent = self.recurrent * self.area_mask
-        if self.edges:
-            send = self.send * self.get_buffer("send_mask") * self.edge_mask
-            recurrent = recurrent + send @ (self.receive * self.get_buffer("receive_mask"))
+        if self.messages is not None:
+            recurrent = recurrent + self.messages.sent() @ self.messages.received()
         shifted = bool(self.embedding.size)
         return BrainWeights(
             recurrent=recurrent,

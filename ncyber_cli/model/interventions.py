@@ -12,8 +12,7 @@ from torch import Tensor
 from ncyber_cli.model.body import PointMass, muscle_lag
 from ncyber_cli.model.closed_loop import ClosedLoop
 from ncyber_cli.model.controller.weakened import WeakenedController, kept_share
-
-Edge = tuple[str, str]
+from ncyber_cli.model.messages import Edge
 
 
 def latents_of(loop: ClosedLoop, areas: Sequence[str]) -> Bool[Tensor, " n_latent"]:
@@ -40,10 +39,9 @@ def silence_areas(loop: ClosedLoop, areas: Sequence[str], units: Bool[Tensor, "s
 def cut_edges(loop: ClosedLoop, edges: Sequence[Edge]) -> ClosedLoop:
     """Nothing passes along these directed edges (from, to). Raises ValueError for an edge that the brain lacks."""
     changed = deepcopy(loop)
-    brain, width = changed.brain, changed.brain.message_width
-    for edge in edges:
-        first = width * brain.edges.index(edge)
-        brain.edge_mask[first : first + width] = 0
+    if changed.brain.messages is None:
+        raise ValueError("the brain has a single area")
+    changed.brain.messages.cut(edges)
     return changed
 
 

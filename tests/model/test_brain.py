@@ -44,7 +44,7 @@ def influence(brain: Brain) -> torch.Tensor:
 @KINDS
 def test_an_area_without_messages_is_an_island(kind: str) -> None:
     brain = make_brain(kind)
-    brain.edge_mask.zero_()
+    brain.messages.cut(brain.edges)
     area = AREAS.latent_area()
     assert torch.equal(influence(brain), area[:, None] == area[None])
 
@@ -53,8 +53,7 @@ def test_an_area_without_messages_is_an_island(kind: str) -> None:
 def test_cutting_one_directed_edge_silences_that_edge_alone(kind: str) -> None:
     brain = make_brain(kind)
     area = AREAS.latent_area()
-    cut = brain.edges.index(("PMd", "M1"))
-    brain.edge_mask[cut * brain.message_width : (cut + 1) * brain.message_width] = 0
+    brain.messages.cut([("PMd", "M1")])
     silent = (area[:, None] == 1) & (area[None] == 0)
     assert torch.equal(influence(brain), ~silent)
 
