@@ -293,10 +293,15 @@ class Emission(Part):
 
 
 class Animals(Part):
-    """Individual variation: an embedding per animal shifts the shared brain by low-rank deltas."""
+    """Individual variation: embeddings shift the shared brain by low-rank deltas; one animal has nothing to differ by."""
 
-    embedding: Annotated[int, Field(ge=0, le=64)] = 2
-    rank: Annotated[int, Field(ge=1, le=64)] = 4
+    embedding: Annotated[int, Field(ge=0, le=64)] = Field(2, description="numbers in which an animal differs")
+    session_embedding: Annotated[int, Field(ge=0, le=64)] = Field(
+        0, description="numbers in which a session of an animal differs from its others"
+    )
+    rank: Annotated[int, Field(ge=1, le=64)] = Field(
+        4, description="rank of the deltas in every area, of contexts too: inputs of kind context shift the brain as well"
+    )
 
 
 class Model(Part):

@@ -44,6 +44,8 @@ def assemble(spec: Spec, layout: Layout, generator: torch.Generator) -> NeuroMod
         encoder.body_sd.copy_(torch.tensor(layout.body_sd))
         encoder.body_step_sd.copy_(torch.tensor(layout.body_step_sd))
         encoder.force_size.copy_(torch.tensor(layout.force_size))
+        encoder.input_mean.copy_(torch.tensor(layout.input_mean))
+        encoder.input_sd.copy_(torch.tensor(layout.input_sd))
     dtype = torch.float64 if spec.training.dtype == "float64" else torch.float32
     return NeuroModel(loop, encoder, causal_latent, causal_prototypes, readers).to(dtype)
 

@@ -51,23 +51,25 @@ class Noise:
     objective: Float[Tensor, "time trial n_objective"]
     actuator: Float[Tensor, "trial n_control"]
     body: Float[Tensor, "time trial n_residual"]  # Student-t already, in units of its scale
+    embedding: Float[Tensor, "trial size"]
 
 
-def noise_sizes(model: NeuroModel) -> tuple[int, int, int, int]:
-    """Features of latent, objective, actuator and body noise."""
+def noise_sizes(model: NeuroModel) -> tuple[int, int, int, int, int]:
+    """Features of latent, objective, actuator, body and embedding noise."""
     loop = model.loop
     return (
         loop.brain.areas.size,
         0 if loop.objective is None else loop.objective.size,
         0 if loop.controller is None else loop.controller.n_control,
         0 if loop.body is None else loop.body.residual.scale.shape[1],
+        loop.brain.individuals.size,
     )
 
 
 def draw_noise(model: NeuroModel, n_time: int, n_trial: int, generator: torch.Generator | None) -> Noise:
     """Fresh noise in the model's dtype and device, all from one generator (None: a meta device has none)."""
     like = model.loop.initial_mean
-    n_latent, n_objective, n_control, n_residual = noise_sizes(model)
+    n_latent, n_objective, n_control, n_residual, n_embedding = noise_sizes(model)
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator, device=like.device, dtype=like.dtype)
@@ -80,6 +82,7 @@ def draw_noise(model: NeuroModel, n_time: int, n_trial: int, generator: torch.Ge
         normal(n_time, n_trial, n_objective),
         normal(n_trial, n_control),
         student / (chi_square / 3).clamp(min=1e-4).sqrt(),
+        normal(n_trial, n_embedding),
     )
 
 
@@ -155,7 +158,9 @@ def given_of(
         known = known.transpose(0, 1)
         body_noise = loop.body.residual.scale[batch.animal] * noise.body
     force = batch.force.transpose(0, 1) if batch.force.shape[2] else None
-    return Given(batch.animal, batch.input.transpose(0, 1), force, objective, actuator, body, known, body_noise)
+    embedding = loop.brain.individuals(batch.animal, batch.session, noise.embedding)
+    inputs = batch.input.transpose(0, 1)
+    return Given(batch.animal, inputs, embedding, force, objective, actuator, body, known, body_noise)
 
 
 def _first_actuator(loop: ClosedLoop, messages: Messages, noise: Tensor) -> tuple[Tensor | None, Tensor]:

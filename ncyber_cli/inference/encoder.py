@@ -76,6 +76,8 @@ class Encoder(nn.Module):
     body_sd: Tensor
     body_step_sd: Tensor
     force_size: Tensor
+    input_mean: Tensor
+    input_sd: Tensor
 
     def __init__(
         self,
@@ -100,6 +102,8 @@ class Encoder(nn.Module):
         self.register_buffer("body_sd", torch.ones(n_body))
         self.register_buffer("body_step_sd", torch.ones(n_body))
         self.register_buffer("force_size", torch.ones(n_force))
+        self.register_buffer("input_mean", torch.zeros(n_input))
+        self.register_buffer("input_sd", torch.ones(n_input))
         self.read_in = ReadIn(n_session, n_unit, 2 * n_body + n_input + n_force + N_FLAG, hidden)
         self.latent_path = nn.Parameter(torch.zeros(n_session, n_unit, n_latent))  # data-only start of k_t
         self.forward_pass = Backbone(hidden)
@@ -144,7 +148,8 @@ class Encoder(nn.Module):
         body_flag = body_allowed.any(2) if body_allowed.shape[2] else torch.zeros_like(visible)
         flags = torch.stack([neural_on, body_flag], -1).to(centred.dtype)
         # Unless it is told of a push, it takes the push for a command, and the command for a change of mind.
-        given = torch.cat([batch.input, batch.force / self.force_size], -1) * visible[:, :, None]
+        inputs = (batch.input - self.input_mean) / self.input_sd
+        given = torch.cat([inputs, batch.force / self.force_size], -1) * visible[:, :, None]
         return View(centred * allowed * keep_scale, body, given, flags, neural_on | body_flag, length, batch.session)
 
     def _standard_body(

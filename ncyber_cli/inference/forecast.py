@@ -102,7 +102,8 @@ def _along(values: Float[Tensor, "trial time n"], index: Int[Tensor, "trial step
 
 def _stillness(model: NeuroModel, n_time: int, n_trial: int) -> PathNoise:
     like = model.loop.initial_mean
-    n_latent, n_objective, n_control, n_residual = noise_sizes(model)
+    n_latent, n_objective, n_control, n_residual, n_embedding = noise_sizes(model)
     steps = [like.new_zeros(n_time, n_trial, n) for n in (n_latent, n_objective, n_residual)]
-    noise = Noise(latent=steps[0], objective=steps[1], actuator=like.new_zeros(n_trial, n_control), body=steps[2])
+    nobody = like.new_zeros(n_trial, n_embedding)
+    noise = Noise(steps[0], steps[1], like.new_zeros(n_trial, n_control), steps[2], nobody)
     return PathNoise(noise, like.new_ones(n_time, n_trial))

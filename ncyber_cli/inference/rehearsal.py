@@ -44,5 +44,6 @@ def together(parts: Sequence[Rehearsal]) -> Rehearsal:
         objective=joined(lambda part: part.noise.noise.objective, 1),
         actuator=joined(lambda part: part.noise.noise.actuator, 0),
         body=joined(lambda part: part.noise.noise.body, 1),
+        embedding=joined(lambda part: part.noise.noise.embedding, 0),
     )
     return Rehearsal(scene, PathNoise(noise, joined(lambda part: part.noise.jump, 1)))

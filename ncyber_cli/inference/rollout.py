@@ -78,7 +78,18 @@ def play(
     inputs = scene.input.transpose(0, 1)
     line = None if scene.past is None else scene.past.line
     given = Given(
-        scene.animal, inputs, force, objective, actuator, body, known, body_noise, line, sensed=closed, plant=plant
+        scene.animal,
+        inputs,
+        loop.brain.individuals(scene.animal, scene.session),
+        force,
+        objective,
+        actuator,
+        body,
+        known,
+        body_noise,
+        line,
+        sensed=closed,
+        plant=plant,
     )
     correction = _starting_at(scene.latent, _prior(model, path))
     return Happening(loop.unroll(given, _held_silent(scene.silent, correction)), objective)

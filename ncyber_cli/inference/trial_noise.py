@@ -45,16 +45,17 @@ def trial_noise(model: NeuroModel, keys: Sequence[TrialKey], n_time: int, seed: 
 
 def path_noise(model: NeuroModel, keys: Sequence[TrialKey], n_time: int, seed: int, sample: int) -> PathNoise:
     """As `trial_noise`, with what a rollout needs besides."""
-    n_latent, n_objective, n_control, n_residual = noise_sizes(model)
+    n_latent, n_objective, n_control, n_residual, n_embedding = noise_sizes(model)
     widths = [1, n_latent, n_objective, n_residual, _CHI_SQUARE * n_residual]
     drawn = [_stream(key, seed, sample) for key in keys]
-    first = np.stack([stream.standard_normal(n_control) for stream in drawn])
+    first = np.stack([stream.standard_normal(n_control + n_embedding) for stream in drawn])
     rest = np.stack([stream.standard_normal((n_time, sum(widths))) for stream in drawn], axis=1)
     like = model.loop.initial_mean
+    actuator, embedding = torch.split(torch.from_numpy(first).to(like), [n_control, n_embedding], -1)
     jump, latent, objective, student, chi = torch.split(torch.from_numpy(rest).to(like), widths, -1)
     squares = chi.square().reshape(n_time, len(keys), n_residual, _CHI_SQUARE)
     chi_square = squares.mean(-1).clamp(min=_SMALLEST_CHI_SQUARE)
-    noise = Noise(latent, objective, torch.from_numpy(first).to(like), student / chi_square.sqrt())
+    noise = Noise(latent, objective, actuator, student / chi_square.sqrt(), embedding)
     return PathNoise(noise, torch.special.ndtr(jump[..., 0]))
 
 

@@ -1,13 +1,13 @@
 """Brain dynamics: the mean of x_t given x_{t-1}, the command, the feedback, inputs and the objective.
 
 All areas are one masked product: an area's hidden units read their own latents, and latents of
-other areas only through a bottleneck per directed edge. Animals shift the weights by a low-rank
-delta, W + U diag(E z) V, that vanishes at z = 0.
+other areas only through a bottleneck per directed edge. Individuals and contexts shift the weights (see modulation).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ncyber_cli.model.messages import Edge, Messages
-from ncyber_cli.model.meta import Embedding
+from ncyber_cli.model.meta import Individuals
+from ncyber_cli.model.modulation import Modulation, Shift
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,7 @@ class BrainWeights:
     control: Float[Tensor, "n_control hidden"] | None
     feedback: Float[Tensor, "n_feedback hidden"] | None
     out: Float[Tensor, "hidden n_latent"]
-    delta_in: Float[Tensor, "n_latent channel"] | None
-    delta_gain: Float[Tensor, "trial channel"] | None
-    delta_out: Float[Tensor, "channel hidden"] | None
+    shift: Shift | None
 
 
 class Brain(nn.Module):
@@ -60,6 +59,9 @@ class Brain(nn.Module):
 
     area_mask: Tensor
     out_mask: Tensor
+    context_columns: Tensor
+    input_mean: Tensor
+    input_sd: Tensor
     control_scale: Tensor
     feedback_mean: Tensor
     feedback_sd: Tensor
@@ -74,12 +76,13 @@ class Brain(nn.Module):
         n_feedback: int,
         n_input: int,
         n_objective: int,
-        embedding: Embedding,
+        individuals: Individuals,
         rank: int,
         leak: float = 0.0,
+        context_columns: Sequence[int] = (),
     ) -> None:
         super().__init__()
-        self.kind, self.areas, self.leak, self.embedding = kind, areas, leak, embedding
+        self.kind, self.areas, self.leak, self.individuals = kind, areas, leak, individuals
         n, hidden = areas.size, areas.size if kind == "linear" else max(hidden, len(areas.names))
         self.hidden = hidden
         latent_area = areas.latent_area()
@@ -95,6 +98,8 @@ class Brain(nn.Module):
         self.feedback = _drive(n_feedback, hidden)
         self.input = _drive(n_input, hidden)
         self.objective = _drive(n_objective, hidden)
+        self.register_buffer("input_mean", torch.zeros(n_input))
+        self.register_buffer("input_sd", torch.ones(n_input))
         self.register_buffer("control_scale", torch.ones(()))
         self.register_buffer("feedback_mean", torch.zeros(n_feedback))
         self.register_buffer("feedback_sd", torch.ones(n_feedback))
@@ -103,14 +108,16 @@ class Brain(nn.Module):
             self.messages = Messages(areas.names, latent_area, hidden_area, messages)
         if kind == "linear":
             nn.init.zeros_(self.recurrent)
-        if embedding.size:
-            channel = torch.arange(len(areas.names)).repeat_interleave(rank)  # an area's deltas stay within it
-            self.register_buffer("delta_in_mask", (latent_area[:, None] == channel[None]).float())
-            self.register_buffer("delta_out_mask", (channel[:, None] == hidden_area[None]).float())
-            self.delta_in = nn.Parameter(scale * torch.randn(n, len(channel)))
-            self.delta_embedding = nn.Linear(embedding.size, len(channel), bias=False)
-            self.delta_out = nn.Parameter(torch.randn(len(channel), hidden) / math.sqrt(rank))
-            self.delta_bias = nn.Parameter(0.1 * torch.randn(embedding.size, hidden))
+        self.modulation = None
+        self.register_buffer("context_columns", torch.tensor(context_columns, dtype=torch.long), persistent=False)
+        if individuals.size or context_columns:
+            n_context = len(context_columns)
+            self.modulation = Modulation(latent_area, hidden_area, rank, individuals.size, n_context)
+
+    def standardise_inputs(self, mean: Tensor, sd: Tensor) -> None:
+        """Mean and spread of every input (0 and 1 for what is zero at rest)."""
+        self.input_mean.copy_(mean)
+        self.input_sd.copy_(sd)
 
     @property
     def edges(self) -> list[Edge]:
@@ -124,36 +131,45 @@ class Brain(nn.Module):
             self.feedback_mean.copy_(feedback_mean)
             self.feedback_sd.copy_(feedback_sd)
 
-    def at(self, animal: Int[Tensor, " trial"]) -> BrainWeights:
+    def at(self, embedding: Float[Tensor, "trial size"] | None, given: Float[Tensor, "trial n_input"]) -> BrainWeights:
+        """The weights of trials whose animal and session have these embeddings; without them nobody deviates.
+
+        `given` are the inputs of the first bin: a context holds for the whole trial.
+        """
         recurrent = self.recurrent * self.area_mask
         if self.messages is not None:
             recurrent = recurrent + self.messages.sent() @ self.messages.received()
-        shifted = bool(self.embedding.size)
+        shift = None
+        if self.modulation is not None:
+            nobody = given.new_zeros(len(given), self.individuals.size)
+            context = self._standard(given).index_select(1, self.context_columns)
+            shift = self.modulation(nobody if embedding is None else embedding, context)
         return BrainWeights(
             recurrent=recurrent,
             control=None if self.control is None else self.control / self.control_scale,
             feedback=None if self.feedback is None else self.feedback / self.feedback_sd[:, None],
             out=self.out * self.out_mask,
-            delta_in=self.delta_in * self.get_buffer("delta_in_mask") if shifted else None,
-            delta_gain=self.delta_embedding(self.embedding(animal)) if shifted else None,
-            delta_out=self.delta_out * self.get_buffer("delta_out_mask") if shifted else None,
+            shift=shift,
         )
 
     def drive(
-        self, given: Tensor, objective: Tensor | None, animal: Int[Tensor, " trial"]
+        self, weights: BrainWeights, given: Tensor, objective: Tensor | None
     ) -> Float[Tensor, "time trial hidden"]:
         """What does not depend on the state: inputs (time, trial, n_input), normalised objective, bias."""
         total: Tensor = self.bias
         if self.feedback is not None:
             total = total - (self.feedback_mean / self.feedback_sd) @ self.feedback
-        if self.embedding.size:
-            total = total + self.embedding(animal) @ self.delta_bias
+        if weights.shift is not None:
+            total = total + weights.shift.bias
         total = total.expand(*given.shape[:2], self.hidden)
         if self.input is not None:
-            total = total + given @ self.input
+            total = total + self._standard(given) @ self.input
         if self.objective is not None and objective is not None:
             total = total + objective @ self.objective
         return total
+
+    def _standard(self, given: Tensor) -> Tensor:
+        return (given - self.input_mean) / self.input_sd
 
     def step(
         self, weights: BrainWeights, latent: Tensor, control: Tensor | None, feedback: Tensor | None, drive: Tensor
@@ -164,8 +180,8 @@ class Brain(nn.Module):
             total = torch.addmm(total, control, weights.control)
         if feedback is not None and weights.feedback is not None:
             total = torch.addmm(total, feedback, weights.feedback)
-        if weights.delta_in is not None and weights.delta_gain is not None and weights.delta_out is not None:
-            total = torch.addmm(total, (latent @ weights.delta_in) * weights.delta_gain, weights.delta_out)
+        if weights.shift is not None:
+            total = torch.addmm(total, (latent @ weights.shift.read) * weights.shift.gain, weights.shift.write)
         if self.kind == "linear":
             return latent + total
         if self.kind == "low_rank_rnn":
@@ -173,7 +189,7 @@ class Brain(nn.Module):
         return torch.addmm(latent, torch.tanh(total), weights.out)
 
     def log_prior(self) -> Float[Tensor, ""]:
-        return self.embedding.log_prior()
+        return self.individuals.log_prior()
 
 
 def _drive(n_in: int, hidden: int) -> nn.Parameter | None:

@@ -14,7 +14,7 @@ from ncyber_cli.model.emission import DEFAULT_EMISSION, EMISSIONS, Emission, Gau
 from ncyber_cli.model.environment import DelayLine
 from ncyber_cli.model.layout import Layout
 from ncyber_cli.model.linear_body import LinearBody
-from ncyber_cli.model.meta import Embedding
+from ncyber_cli.model.meta import Individuals
 from ncyber_cli.model.objective import Objective
 
 _LATENT_GOAL_DIMENSIONS = 2  # without a body and without a word in the spec
@@ -55,10 +55,12 @@ def _build(spec: specs.Model, layout: Layout) -> ClosedLoop:
         n_feedback=0 if environment is None else environment.n_body,
         n_input=len(layout.input_names),
         n_objective=objective.size if objective is not None and spec.brain.objective_drive else 0,
-        embedding=Embedding(n_animal, spec.animals.embedding),
+        individuals=Individuals(n_animal, len(layout.sessions), layout.animal_embedding, layout.session_embedding),
         rank=spec.animals.rank,
         leak=layout.bin_s / spec.brain.time_constant_s if spec.brain.kind == "low_rank_rnn" else 0.0,
+        context_columns=layout.context_columns,
     )
+    brain.standardise_inputs(torch.tensor(layout.input_mean), torch.tensor(layout.input_sd))
     if controller is not None:
         brain.standardise(controller.control_scale, torch.tensor(layout.body_mean), torch.tensor(layout.body_sd))
     emission = _emission(spec, layout, areas)

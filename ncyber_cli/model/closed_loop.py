@@ -41,6 +41,7 @@ class Given:
 
     animal: Int[Tensor, " trial"]
     input: Float[Tensor, "time trial n_input"]
+    embedding: Float[Tensor, "trial size"] | None = None  # of animal and session; None: nobody deviates
     force: Float[Tensor, "time trial n_force"] | None = None
     objective: Float[Tensor, "time trial n_objective"] | None = None
     actuator: Float[Tensor, "trial n_control"] | None = None  # in the first bin
@@ -97,9 +98,9 @@ class ClosedLoop(nn.Module):
 
     def unroll(self, given: Given, correction: Correction) -> Trajectory:
         """Run the loop over every bin of `correction`; a sample of all that happens."""
-        weights = self.brain.at(given.animal)
+        weights = self.brain.at(given.embedding, given.input[0])
         goal = None if self.objective is None or given.objective is None else self.objective.normalise(given.objective)
-        drive = self.brain.drive(given.input, goal, given.animal).unbind(0)
+        drive = self.brain.drive(weights, given.input, goal).unbind(0)
         target, gain, noise = correction.target.unbind(0), correction.gain.unbind(0), correction.noise.unbind(0)
         prior = self.initial_mean.expand_as(target[0])
         latent = correct(prior, target[0], gain[0], noise[0])

@@ -57,7 +57,7 @@ def set_lag(loop: ClosedLoop, lag_s: float) -> ClosedLoop:
     """Every animal's muscle lags by `lag_s` seconds; 0 takes the lag away."""
     changed = deepcopy(loop)
     assert changed.body is not None
-    changed.body.lag = muscle_lag(lag_s, len(loop.brain.embedding.z))
+    changed.body.lag = muscle_lag(lag_s, len(loop.brain.individuals.animals.mean))
     if changed.body.lag is not None:
         changed.body.lag.to(loop.initial_mean)
     return changed
@@ -91,6 +91,6 @@ def set_delay(loop: ClosedLoop, delay_s: float) -> ClosedLoop:
 def with_embedding_of(loop: ClosedLoop, animal: int) -> ClosedLoop:
     """Every animal's brain has the embedding of one of them; readout, controller and body stay its own."""
     changed = deepcopy(loop)
-    z = changed.brain.embedding.z
-    z.data = z.data[animal].expand_as(z).clone()
+    mean = changed.brain.individuals.animals.mean
+    mean.data = mean.data[animal].expand_as(mean).clone()
     return changed

@@ -44,6 +44,11 @@ class Layout:
     control_scale: float = 1.0
     residual_scale: list[list[float]] = field(default_factory=list)  # (animal, residual)
     body_start: list[list[float]] = field(default_factory=list)  # (animal, n_body), where trials begin
+    animal_embedding: int = 0  # numbers in which an animal differs from the others
+    session_embedding: int = 0  # and a session from others of its animal
+    context_columns: list[int] = field(default_factory=list)  # inputs that are contexts of trials
+    input_mean: list[float] = field(default_factory=list)  # 0 but for contexts
+    input_sd: list[float] = field(default_factory=list)  # 1 but for contexts
 
     @property
     def n_position(self) -> int:

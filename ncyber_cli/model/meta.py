@@ -1,4 +1,4 @@
-"""What animals share and how they differ: values pooled around a shared one, and an embedding per animal."""
+"""What animals share and how they differ: values pooled around a shared one, and embeddings with a posterior."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import math
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+_FIRST_LOG_SD = -1.0  # a posterior that begins to know where in the prior a member is
 
 
 class Pooled(nn.Module):
@@ -43,15 +45,51 @@ class Pooled(nn.Module):
 
 
 class Embedding(nn.Module):
-    """z per animal, z ~ N(0, I); weights shift by low-rank deltas that vanish at z = 0. One animal means z = 0."""
+    """q(z) = N(mean, diag(sd^2)) of every member, be they animals or sessions; prior N(0, I).
 
-    def __init__(self, n_animal: int, size: int) -> None:
+    What z moves vanishes at z = 0, so that a member of whom the data say nothing is like all others.
+    """
+
+    def __init__(self, n_member: int, size: int) -> None:
         super().__init__()
-        self.size = size if n_animal > 1 else 0
-        self.z = nn.Parameter(torch.zeros(n_animal, self.size))
+        self.size = size
+        self.mean = nn.Parameter(torch.zeros(n_member, size))
+        self.log_sd = nn.Parameter(torch.full((n_member, size), _FIRST_LOG_SD))
 
-    def forward(self, animal: Int[Tensor, " trial"]) -> Float[Tensor, "trial size"]:
-        return self.z[animal]
+    def forward(
+        self, member: Int[Tensor, " trial"], noise: Float[Tensor, "trial size"] | None = None
+    ) -> Float[Tensor, "trial size"]:
+        """A sample for each trial, or the posterior mean without noise."""
+        mean = self.mean[member]
+        return mean if noise is None else mean + self.log_sd.exp()[member] * noise
 
     def log_prior(self) -> Float[Tensor, ""]:
-        return -0.5 * self.z.square().sum()
+        """Minus KL of the posterior from the prior, in nats, over all members."""
+        return 0.5 * (1 + 2 * self.log_sd - self.mean.square() - (2 * self.log_sd).exp()).sum()
+
+
+class Individuals(nn.Module):
+    """The embedding of each trial's animal and session, side by side; either may have no size."""
+
+    def __init__(self, n_animal: int, n_session: int, animal_size: int, session_size: int) -> None:
+        super().__init__()
+        self.animals, self.sessions = Embedding(n_animal, animal_size), Embedding(n_session, session_size)
+        self.size = animal_size + session_size
+
+    def forward(
+        self,
+        animal: Int[Tensor, " trial"],
+        session: Int[Tensor, " trial"],
+        noise: Float[Tensor, "trial size"] | None = None,
+    ) -> Float[Tensor, "trial size"]:
+        """A sample for each trial, or the posterior mean without noise.
+
+        Every trial draws its own: the ELBO is a sum over trials, so its expectation is that of one draw an animal.
+        """
+        if noise is None:
+            return torch.cat([self.animals(animal), self.sessions(session)], -1)
+        own = torch.split(noise, [self.animals.size, self.sessions.size], -1)
+        return torch.cat([self.animals(animal, own[0]), self.sessions(session, own[1])], -1)
+
+    def log_prior(self) -> Float[Tensor, ""]:
+        return self.animals.log_prior() + self.sessions.log_prior()

@@ -156,7 +156,7 @@ def _animal(run: OpenRun, name: str) -> int:
     where = f"--embedding-of {name}"
     if name not in run.layout.animals:
         raise UsageError("is no animal of this run", where=where, remedy=did_you_mean(name, run.layout.animals))
-    if run.model.loop.brain.embedding.size == 0:
+    if run.model.loop.brain.individuals.animals.size == 0:
         remedy = "fit several animals, with model.animals.embedding above 0"
         raise UsageError("this run's animals have no embedding", where=where, remedy=remedy)
     return run.layout.animals.index(name)

@@ -38,6 +38,9 @@ def measure(spec: Spec, cohort: Cohort) -> Layout:
         input_names=first.input_names,
         n_force=first.force.shape[2],
         force_size=_force_size(cohort),
+        animal_embedding=spec.model.animals.embedding if len(cohort.animals) > 1 else 0,
+        session_embedding=spec.model.animals.session_embedding if len(cohort.sessions) > len(cohort.animals) else 0,
+        **_contexts(spec, cohort),
         **scales,
     )
 
@@ -49,6 +52,21 @@ def _force_size(cohort: Cohort) -> list[float]:
     count = (force != 0).sum(0)
     mean_square = np.square(force).sum(0) / np.maximum(count, 1)
     return np.where(count > 0, np.sqrt(mean_square), 1.0).tolist()  # type: ignore[no-any-return]
+
+
+def _contexts(spec: Spec, cohort: Cohort) -> dict[str, Any]:
+    """Columns of the inputs that are contexts of trials, and the mean and spread by which the model knows them."""
+    kinds = {name: given.kind for name, given in spec.data.inputs.items()}
+    names = cohort.sessions[0].input_names
+    columns: list[int] = [i for i, name in enumerate(names) if kinds.get(name.partition("=")[0]) == "context"]
+    first = np.concatenate([session.input[session.split == TRAIN, 0] for session in cohort.sessions])
+    is_context = np.isin(np.arange(len(names)), columns)
+    sd = first.std(0, dtype=np.float64)
+    return {
+        "context_columns": columns,
+        "input_mean": np.where(is_context, first.mean(0, dtype=np.float64), 0.0).tolist(),
+        "input_sd": np.where(is_context & (sd > 0), sd, 1.0).tolist(),
+    }
 
 
 def _session_layout(session: Session) -> SessionLayout:

@@ -97,6 +97,7 @@ def test_a_loop_that_is_cut_goes_on_as_if_it_had_not_been(kind: str, cut: int) -
     rest = Given(
         given.animal,
         given.input[cut:],
+        given.embedding,
         None if given.force is None else given.force[cut:],
         objective[cut:],
         whole.actuator[cut],

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ncyber_cli.model.brain import Areas, Brain
-from ncyber_cli.model.meta import Embedding
+from ncyber_cli.model.brain import Areas, Brain, BrainWeights
+from ncyber_cli.model.meta import Individuals
 
 KINDS = pytest.mark.parametrize("kind", ["residual_mlp", "linear", "low_rank_rnn"])
 AREAS = Areas(("M1", "PMd", "S1"), (3, 2, 1))
@@ -17,20 +17,25 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def make_brain(kind: str, areas: Areas = AREAS, n_animal: int = 2, size: int = 2) -> Brain:
+def make_brain(kind: str, areas: Areas = AREAS, size: int = 2) -> Brain:
     """Every weight random, every drive present."""
     torch.manual_seed(0)
-    brain = Brain(kind, areas, 12, 2, 2, 4, 1, 2, Embedding(n_animal, size), rank=3, leak=0.2).double()  # type: ignore[arg-type]
+    brain = Brain(kind, areas, 12, 2, 2, 4, 1, 2, Individuals(2, 2, size, 0), rank=3, leak=0.2).double()  # type: ignore[arg-type]
     with torch.no_grad():
         for seed, parameter in enumerate(brain.parameters()):
             parameter.copy_(random(*parameter.shape, seed=seed))
     return brain
 
 
+def weights_of(brain: Brain) -> BrainWeights:
+    return brain.at(brain.individuals(ANIMAL, ANIMAL), random(4, 1, seed=12))
+
+
 def step(brain: Brain, latent: torch.Tensor, control: torch.Tensor | None = None) -> torch.Tensor:
     control = random(4, 2, seed=11) if control is None else control
-    drive = brain.drive(random(1, 4, 1, seed=12), random(1, 4, 2, seed=13), ANIMAL)[0]
-    return brain.step(brain.at(ANIMAL), latent, control, random(4, 4, seed=14), drive)
+    weights, given = weights_of(brain), random(1, 4, 1, seed=12)
+    drive = brain.drive(weights, given, random(1, 4, 2, seed=13))[0]
+    return brain.step(weights, latent, control, random(4, 4, seed=14), drive)
 
 
 def influence(brain: Brain) -> torch.Tensor:
@@ -77,20 +82,21 @@ def test_every_area_has_hidden_units_in_proportion_to_its_latents(hidden: int) -
 @KINDS
 def test_animals_at_zero_are_the_shared_brain_whatever_the_deltas(kind: str) -> None:
     brain, latent = make_brain(kind), random(4, 6, seed=10)
-    alone = make_brain(kind, n_animal=1)
-    shared = alone.state_dict().keys() - {"embedding.z"}
+    alone = make_brain(kind, size=0)
+    shared = {name for name in alone.state_dict() if not name.startswith("individuals")}
     alone.load_state_dict({name: brain.state_dict()[name] for name in shared}, strict=False)
     assert not torch.allclose(step(brain, latent), step(alone, latent))
     with torch.no_grad():
-        brain.embedding.z.zero_()
+        brain.individuals.animals.mean.zero_()
     torch.testing.assert_close(step(brain, latent), step(alone, latent))
 
 
 def test_animals_differ_by_a_low_rank_change_of_weights() -> None:
     brain, latent = make_brain("linear"), random(4, 6, seed=10)
-    weights = brain.at(ANIMAL)
-    delta = torch.einsum("nr,tr,rh->tnh", weights.delta_in, weights.delta_gain, weights.delta_out)
-    drive = brain.drive(random(1, 4, 1, seed=12), random(1, 4, 2, seed=13), ANIMAL)[0]
+    weights = weights_of(brain)
+    shift = weights.shift
+    delta = torch.einsum("nr,tr,rh->tnh", shift.read, shift.gain, shift.write)
+    drive = brain.drive(weights, random(1, 4, 1, seed=12), random(1, 4, 2, seed=13))[0]
     expected = latent + drive + torch.einsum("tn,tnh->th", latent, weights.recurrent + delta)
     torch.testing.assert_close(brain.step(weights, latent, None, None, drive), expected)
 
@@ -99,12 +105,12 @@ def test_command_and_feedback_are_felt_in_units_of_their_spread() -> None:
     brain, latent = make_brain("linear"), random(4, 6, seed=10)
     control, feedback = random(4, 2, seed=1), random(4, 4, seed=2)
     given, goal = torch.zeros(1, 4, 1, dtype=torch.float64), torch.zeros(1, 4, 2, dtype=torch.float64)
-    plain = brain.step(brain.at(ANIMAL), latent, control, feedback, brain.drive(given, goal, ANIMAL)[0])
+    weights = weights_of(brain)
+    plain = brain.step(weights, latent, control, feedback, brain.drive(weights, given, goal)[0])
     mean, sd = random(4, seed=3), random(4, seed=4).exp()
     brain.standardise(torch.tensor(7.0), mean, sd)
-    scaled = brain.step(
-        brain.at(ANIMAL), latent, 7 * control, mean + sd * feedback, brain.drive(given, goal, ANIMAL)[0]
-    )
+    weights = weights_of(brain)
+    scaled = brain.step(weights, latent, 7 * control, mean + sd * feedback, brain.drive(weights, given, goal)[0])
     torch.testing.assert_close(scaled, plain)
 
 
@@ -113,3 +119,18 @@ def test_a_leaky_network_without_input_forgets() -> None:
     with torch.no_grad():
         brain.out.zero_()
     torch.testing.assert_close(step(brain, latent), 0.8 * latent)
+
+
+def test_a_context_shifts_the_weights_smoothly_and_not_at_its_mean() -> None:
+    """At the mean context the brain is the shared one; the shift is in units of the context's spread."""
+    torch.manual_seed(0)
+    brain = Brain("linear", AREAS, 12, 2, 0, 0, 2, 0, Individuals(1, 1, 0, 0), rank=3, context_columns=[1]).double()
+    brain.standardise_inputs(torch.tensor([0.0, 50.0]), torch.tensor([1.0, 20.0]))
+
+    def gain(context: float) -> torch.Tensor:
+        return brain.at(None, torch.tensor([[9.0, context]], dtype=torch.float64)).shift.gain[0]
+
+    assert not gain(50.0).any()
+    assert gain(70.0).abs().max() > 0.1
+    low, between, high = gain(60.0), gain(60.5), gain(61.0)
+    torch.testing.assert_close(between, 0.5 * (low + high), rtol=1e-2, atol=1e-3)

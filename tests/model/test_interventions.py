@@ -14,6 +14,7 @@ from torch import Tensor
 from ncyber_cli.inference.elbo import NeuroModel
 from ncyber_cli.inference.rollout import Scene, rollout
 from ncyber_cli.inference.trial_noise import TrialKey, path_noise
+from ncyber_cli.model.brain import Brain
 from ncyber_cli.model.closed_loop import ClosedLoop
 from ncyber_cli.model.controller.weakened import kept_share
 from ncyber_cli.model.interventions import (
@@ -96,7 +97,7 @@ CHANGES: dict[str, Callable[[ClosedLoop], ClosedLoop]] = {
 def test_the_model_that_is_given_stays_as_it_was(kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = with_areas(kind, monkeypatch)
     with torch.no_grad():
-        model.loop.brain.embedding.z[1] = 1.0
+        model.loop.brain.individuals.animals.mean[1] = 1.0
     before, state = run(model, scene(model)), deepcopy(model.state_dict())
     after = run(changed(model, CHANGES[name]), scene(model))
     assert any(not torch.equal(before[group], after[group]) for group in before)
@@ -162,7 +163,8 @@ def test_a_cut_edge_carries_nothing_and_the_other_way_still_does(model: NeuroMod
 
     def hears(of: NeuroModel, sender: Tensor) -> bool:
         """Whether the other area's next state depends on the sender's (through no body: its edge alone)."""
-        weights, index = of.loop.brain.at(torch.tensor([0])), torch.zeros(1, 4).double()
+        weights = of.loop.brain.at(None, torch.zeros(1, len(of.loop.brain.input_mean)).double())
+        index = torch.zeros(1, 4).double()
         drive = torch.zeros(1, of.loop.brain.hidden).double()
         quiet, loud = (of.loop.brain.step(weights, x, None, None, drive) for x in (index, index + sender.double()))
         return not torch.equal(quiet[:, ~sender], loud[:, ~sender])
@@ -241,8 +243,12 @@ def test_a_push_is_felt_after_the_delay(model: NeuroModel, bins: int) -> None:
 
 def test_an_embedding_is_the_whole_difference_between_brains(model: NeuroModel) -> None:
     with torch.no_grad():
-        model.loop.brain.embedding.z.copy_(torch.tensor([[0.5, -1.0], [-0.3, 0.7]]))
-    swapped = with_embedding_of(model.loop, 1).brain.at(torch.tensor([0, 1]))
-    own = model.loop.brain.at(torch.tensor([1]))
-    assert torch.equal(swapped.delta_gain, own.delta_gain.expand(2, -1))
-    assert not torch.equal(model.loop.brain.at(torch.tensor([0])).delta_gain, own.delta_gain)
+        model.loop.brain.individuals.animals.mean.copy_(torch.tensor([[0.5, -1.0], [-0.3, 0.7]]))
+    both = torch.tensor([0, 1])
+
+    def gain(brain: Brain) -> torch.Tensor:
+        return brain.at(brain.individuals(both, both), torch.zeros(2, len(brain.input_mean)).double()).shift.gain
+
+    swapped, own = gain(with_embedding_of(model.loop, 1).brain), gain(model.loop.brain)
+    assert torch.equal(swapped, own[[1, 1]])
+    assert not torch.equal(own[0], own[1])
