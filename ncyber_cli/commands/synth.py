@@ -22,16 +22,19 @@ class World(StrEnum):
     switching = "switching"
     limit_cycle = "limit_cycle"
     random_walk = "random_walk"
+    areas = "areas"
 
 
 # Options that a world lacks.
+_DISTURBED = {"silenced", "stimulated"}
 _FOREIGN = {
-    World.lorenz: {"goals", "jumps", "pulses", "prototypes", "mass_scale"},
-    World.reach: {"prototypes"},
-    World.lqr: {"prototypes", "mass_scale"},
-    World.switching: {"goals", "jumps", "mass_scale"},
-    World.limit_cycle: {"goals", "jumps", "prototypes", "mass_scale"},
-    World.random_walk: {"goals", "jumps", "prototypes", "mass_scale"},
+    World.lorenz: {"goals", "jumps", "pulses", "prototypes", "mass_scale"} | _DISTURBED,
+    World.reach: {"prototypes"} | _DISTURBED,
+    World.lqr: {"prototypes", "mass_scale"} | _DISTURBED,
+    World.switching: {"goals", "jumps", "mass_scale"} | _DISTURBED,
+    World.limit_cycle: {"goals", "jumps", "prototypes", "mass_scale"} | _DISTURBED,
+    World.random_walk: {"goals", "jumps", "prototypes", "mass_scale"} | _DISTURBED,
+    World.areas: {"goals", "jumps", "pulses", "prototypes", "mass_scale"},
 }
 
 
@@ -40,20 +43,28 @@ class Goals(StrEnum):
     disc = "disc"
 
 
+class Disturbed(StrEnum):
+    m1 = "M1"
+    pmd = "PMd"
+    ppc = "PPC"
+    none = "none"
+
+
 def synth(
     world: Annotated[
         World,
         typer.Argument(
             help="lorenz: spikes of a chaotic attractor; reach: closed-loop reaching; lqr: reaching that "
             "minimises known costs; switching: one of a few goals, exchanged for another now and then; "
-            "limit_cycle, random_walk: a body that moves by itself and pursues nothing."
+            "limit_cycle, random_walk: a body that moves by itself and pursues nothing; areas: three brain areas "
+            "with known edges, some of their trials with one area silenced or stimulated."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for one NWB file per animal.")],
     animals: Annotated[int, typer.Option(min=1, help="Animals, each with its own neurons and body.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The same seed and options write the same bytes.")] = 0,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Trials an animal; default 160, switching 240, lorenz 1200.")
+        int | None, typer.Option(min=1, help="Trials an animal; default 160, switching and areas 240, lorenz 1200.")
     ] = None,
     goals: Annotated[
         Goals | None, typer.Option(help="reach, lqr: targets on eight points (default) or anywhere on a disc.")
@@ -74,8 +85,16 @@ def synth(
             min=0.1, max=10, help="reach: the hand's mass over the one that the animal is used to; default 1."
         ),
     ] = None,
+    silenced: Annotated[
+        list[Disturbed] | None,
+        typer.Option(help="areas: one of those that are silenced in a quarter of the trials; repeat; default all."),
+    ] = None,
+    stimulated: Annotated[
+        list[Disturbed] | None,
+        typer.Option(help="areas: one of those that are stimulated in a quarter of the trials; repeat; default all."),
+    ] = None,
     units: Annotated[
-        int | None, typer.Option(min=20, max=1000, help="Neurons; default 43 to 68 by animal, lorenz 64.")
+        int | None, typer.Option(min=20, max=1000, help="Neurons; default 43 to 68 by animal, lorenz 64, areas 72.")
     ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -84,7 +103,14 @@ def synth(
     from ncyber_cli.reporting import table
     from ncyber_cli.worlds.to_nwb import save_animal
 
-    asked = {"goals": goals, "jumps": jumps, "pulses": pulses, "prototypes": prototypes, "mass_scale": mass_scale}
+    asked: dict[str, Any] = {
+        "goals": goals,
+        "jumps": jumps,
+        "pulses": pulses,
+        "prototypes": prototypes,
+        "mass_scale": mass_scale,
+    }
+    asked |= {"silenced": _areas(silenced), "stimulated": _areas(stimulated)}
     simulate = _world(world, trials=trials, units=units, **asked)
     targets = [out / f"{world}-{animal + 1}.nwb" for animal in range(animals)]
     if not overwrite:
@@ -102,14 +128,14 @@ def _world(world: World, **options: Any) -> Callable[..., SimulatedAnimal]:
     from functools import partial
 
     from ncyber_cli.errors import UsageError
-    from ncyber_cli.worlds import lorenz, lqr, reach, switching, without_goal
+    from ncyber_cli.worlds import areas, lorenz, lqr, reach, switching, without_goal
 
     chosen = {name: value for name, value in options.items() if value is not None}
     if foreign := sorted(set(chosen) & _FOREIGN.get(world, set())):
         raise UsageError(
             f"the world {world} has no {' and no '.join('--' + name.replace('_', '-') for name in foreign)}",
             where=f"ncyber synth {world}",
-            remedy=f"leave it out, or write ncyber synth {'switching' if 'prototypes' in foreign else 'reach'}",
+            remedy=f"leave it out, or write ncyber synth {_home(foreign[0])}",
         )
     words = {"jumps": "jump_probability", "pulses": "pulse_probability"}
     chosen = {words.get(name, name): value for name, value in chosen.items()}
@@ -120,8 +146,19 @@ def _world(world: World, **options: Any) -> Callable[..., SimulatedAnimal]:
         World.switching: switching.simulate,
         World.limit_cycle: partial(without_goal.simulate, "limit_cycle"),
         World.random_walk: partial(without_goal.simulate, "random_walk"),
+        World.areas: areas.simulate,
     }
     return partial(simulate[world], **chosen)
+
+
+def _home(option: str) -> str:
+    """A world that has the option."""
+    return next(str(world) for world in (World.reach, World.switching, World.areas) if option not in _FOREIGN[world])
+
+
+def _areas(wanted: list[Disturbed] | None) -> list[str] | None:
+    """Names of areas, none for `none`; None where nothing was said."""
+    return None if not wanted else [str(area) for area in wanted if area is not Disturbed.none]
 
 
 def _refuse_existing(targets: list[Path]) -> None:
