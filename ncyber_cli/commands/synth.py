@@ -23,24 +23,38 @@ class World(StrEnum):
     limit_cycle = "limit_cycle"
     random_walk = "random_walk"
     areas = "areas"
+    oscillators = "oscillators"
 
 
 # Options that a world lacks.
-_DISTURBED = {"silenced", "stimulated"}
+_DISTURBED, _OSCILLATING = {"silenced", "stimulated"}, {"family", "activity", "bins"}
+_REACHING = {"goals", "jumps", "pulses", "prototypes", "mass_scale"}
 _FOREIGN = {
-    World.lorenz: {"goals", "jumps", "pulses", "prototypes", "mass_scale"} | _DISTURBED,
-    World.reach: {"prototypes"} | _DISTURBED,
-    World.lqr: {"prototypes", "mass_scale"} | _DISTURBED,
-    World.switching: {"goals", "jumps", "mass_scale"} | _DISTURBED,
-    World.limit_cycle: {"goals", "jumps", "prototypes", "mass_scale"} | _DISTURBED,
-    World.random_walk: {"goals", "jumps", "prototypes", "mass_scale"} | _DISTURBED,
-    World.areas: {"goals", "jumps", "pulses", "prototypes", "mass_scale"},
+    World.lorenz: _REACHING | _DISTURBED | _OSCILLATING,
+    World.reach: {"prototypes"} | _DISTURBED | _OSCILLATING,
+    World.lqr: {"prototypes", "mass_scale"} | _DISTURBED | _OSCILLATING,
+    World.switching: {"goals", "jumps", "mass_scale"} | _DISTURBED | _OSCILLATING,
+    World.limit_cycle: {"goals", "jumps", "prototypes", "mass_scale"} | _DISTURBED | _OSCILLATING,
+    World.random_walk: {"goals", "jumps", "prototypes", "mass_scale"} | _DISTURBED | _OSCILLATING,
+    World.areas: _REACHING | _OSCILLATING,
+    World.oscillators: _REACHING | _DISTURBED,
 }
 
 
 class Goals(StrEnum):
     eight = "eight"
     disc = "disc"
+
+
+class Family(StrEnum):
+    limit_cycle = "limit_cycle"
+    duffing = "duffing"
+    both = "both"
+
+
+class Activity(StrEnum):
+    continuous = "continuous"
+    spikes = "spikes"
 
 
 class Disturbed(StrEnum):
@@ -57,14 +71,18 @@ def synth(
             help="lorenz: spikes of a chaotic attractor; reach: closed-loop reaching; lqr: reaching that "
             "minimises known costs; switching: one of a few goals, exchanged for another now and then; "
             "limit_cycle, random_walk: a body that moves by itself and pursues nothing; areas: three brain areas "
-            "with known edges, some of their trials with one area silenced or stimulated."
+            "with known edges, some of their trials with one area silenced or stimulated; oscillators: animals that "
+            "share a kind of dynamics, each with a frequency and damping of its own."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for one NWB file per animal.")],
     animals: Annotated[int, typer.Option(min=1, help="Animals, each with its own neurons and body.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The same seed and options write the same bytes.")] = 0,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Trials an animal; default 160, switching and areas 240, lorenz 1200.")
+        int | None,
+        typer.Option(
+            min=1, help="Trials an animal; default 160, switching and areas 240, lorenz 1200, oscillators 40."
+        ),
     ] = None,
     goals: Annotated[
         Goals | None, typer.Option(help="reach, lqr: targets on eight points (default) or anywhere on a disc.")
@@ -93,8 +111,22 @@ def synth(
         list[Disturbed] | None,
         typer.Option(help="areas: one of those that are stimulated in a quarter of the trials; repeat; default all."),
     ] = None,
+    family: Annotated[
+        Family | None, typer.Option(help="oscillators: their equation; default both, which take turns.")
+    ] = None,
+    activity: Annotated[
+        Activity | None, typer.Option(help="oscillators: what is recorded of them; default continuous.")
+    ] = None,
+    bins: Annotated[
+        int | None, typer.Option(min=2, max=10000, help="oscillators: bins of 20 ms in a trial; default 100.")
+    ] = None,
     units: Annotated[
-        int | None, typer.Option(min=20, max=1000, help="Neurons; default 43 to 68 by animal, lorenz 64, areas 72.")
+        int | None,
+        typer.Option(
+            min=20,
+            max=1000,
+            help="Neurons; default 43 to 68 by animal, lorenz 64, areas 72, oscillators 30 channels or 300 neurons.",
+        ),
     ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -109,6 +141,9 @@ def synth(
         "pulses": pulses,
         "prototypes": prototypes,
         "mass_scale": mass_scale,
+        "family": family,
+        "activity": activity,
+        "bins": bins,
     }
     asked |= {"silenced": _areas(silenced), "stimulated": _areas(stimulated)}
     simulate = _world(world, trials=trials, units=units, **asked)
@@ -128,7 +163,7 @@ def _world(world: World, **options: Any) -> Callable[..., SimulatedAnimal]:
     from functools import partial
 
     from ncyber_cli.errors import UsageError
-    from ncyber_cli.worlds import areas, lorenz, lqr, reach, switching, without_goal
+    from ncyber_cli.worlds import areas, lorenz, lqr, oscillators, reach, switching, without_goal
 
     chosen = {name: value for name, value in options.items() if value is not None}
     if foreign := sorted(set(chosen) & _FOREIGN.get(world, set())):
@@ -147,13 +182,18 @@ def _world(world: World, **options: Any) -> Callable[..., SimulatedAnimal]:
         World.limit_cycle: partial(without_goal.simulate, "limit_cycle"),
         World.random_walk: partial(without_goal.simulate, "random_walk"),
         World.areas: areas.simulate,
+        World.oscillators: oscillators.simulate,
     }
     return partial(simulate[world], **chosen)
 
 
 def _home(option: str) -> str:
     """A world that has the option."""
-    return next(str(world) for world in (World.reach, World.switching, World.areas) if option not in _FOREIGN[world])
+    return next(
+        str(world)
+        for world in (World.reach, World.switching, World.areas, World.oscillators)
+        if option not in _FOREIGN[world]
+    )
 
 
 def _areas(wanted: list[Disturbed] | None) -> list[str] | None:

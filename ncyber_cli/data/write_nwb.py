@@ -103,6 +103,8 @@ def write_nwb(contents: NwbContents, target: Path, *, overwrite: bool = False) -
 
 def _add_units(nwb: pynwb.NWBFile, contents: NwbContents) -> None:
     units, spikes = len(contents.unit_area), contents.spikes
+    if not units:
+        return
     if len(spikes.ends) != units or any(len(column) != units for column in contents.unit_columns.columns.values()):
         raise DataError(f"unit columns and spike trains do not all have {units} rows", where=contents.identifier)
     device = nwb.create_device(name="array")
