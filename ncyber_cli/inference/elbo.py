@@ -19,6 +19,7 @@ from ncyber_cli.inference.mixture import MixtureHead
 from ncyber_cli.inference.objective_posterior import objective_posterior, prototype_probability
 from ncyber_cli.inference.prototype_head import PrototypeHead
 from ncyber_cli.inference.readers import Readers, Reading
+from ncyber_cli.inference.targets import Targets
 from ncyber_cli.model.body import recorded_residuals
 from ncyber_cli.model.closed_loop import ClosedLoop, Given, Trajectory
 
@@ -181,20 +182,29 @@ class ElboTerms:
     kl_latent: Float[Tensor, " trial"]
     kl_objective: Float[Tensor, " trial"]
     causal: Float[Tensor, " trial"]
+    taught: Float[Tensor, " trial"]  # what a teacher's targets add to the likelihood; no part of the ELBO
 
     def elbo(self, kl_weight: float | Tensor = 1.0) -> Float[Tensor, " trial"]:
         return self.neural + self.body - kl_weight * (self.kl_latent + self.kl_objective)
 
 
 def elbo_terms(
-    model: NeuroModel, batch: Batch, posterior: Posterior, scored: Float[Tensor, "trial time unit"]
+    model: NeuroModel,
+    batch: Batch,
+    posterior: Posterior,
+    scored: Float[Tensor, "trial time unit"],
+    targets: Targets | None = None,
 ) -> ElboTerms:
     """Score one posterior sample; `scored` weighs each neural entry (zero where it is not to be scored)."""
     loop, trajectory = model.loop, posterior.trajectory
     latent = trajectory.latent.transpose(0, 1)
     predictor = loop.emission.predictor(latent, batch.session)
     density = loop.emission.log_density(batch.observation, batch.observed, predictor, batch.session)
-    neural = torch.where(scored > 0, density * scored, 0.0).sum((1, 2))
+    own = torch.where(scored > 0, density * scored, 0.0)
+    neural = own.sum((1, 2))
+    taught = torch.zeros_like(neural)
+    if targets is not None:
+        taught = targets.gain(loop.emission, predictor, own, batch.session)
     in_trial = batch.mask.T
     kl_latent = (posterior.kl_latent * in_trial).sum(0)
     kl_objective = (posterior.kl_objective * in_trial).sum(0) + posterior.kl_actuator
@@ -207,7 +217,7 @@ def elbo_terms(
     probability = prototype_probability(loop.objective, posterior.chain, batch.mask, batch.mask)
     if model.causal_prototypes is not None and probability is not None:
         causal = causal + model.causal_prototypes.log_likelihood(state, probability)
-    return ElboTerms(neural, body, kl_latent, kl_objective, (causal * in_trial).sum(0))
+    return ElboTerms(neural, body, kl_latent, kl_objective, (causal * in_trial).sum(0), taught)
 
 
 def body_residuals(loop: ClosedLoop, batch: Batch, trajectory: Trajectory) -> tuple[Tensor, Tensor]:

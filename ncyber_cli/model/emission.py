@@ -61,6 +61,12 @@ class Emission(nn.Module):
     ) -> Float[Tensor, "trial time unit"]:
         raise TypeError(f"{type(self).__name__} has no likelihood of its own")
 
+    def expected_log_density(
+        self, rate: Float[Tensor, "trial time unit"], predictor: Tensor, session: Tensor
+    ) -> Float[Tensor, "trial time unit"]:
+        """Log density of an observation whose expectation is `rate`, up to a constant: largest where the rates agree."""
+        raise TypeError(f"{type(self).__name__} has no likelihood of its own")
+
     def update_variance(self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor) -> None:
         """Closed-form variance step after an optimiser step; nothing to do for counts."""
 
@@ -83,6 +89,10 @@ class Poisson(Emission):
     def log_density(self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor) -> Tensor:
         bounded = predictor.clamp(max=_LARGEST_LOG_RATE)
         return observation * bounded - bounded.exp() - torch.lgamma(observation + 1)
+
+    def expected_log_density(self, rate: Tensor, predictor: Tensor, session: Tensor) -> Tensor:
+        bounded = predictor.clamp(max=_LARGEST_LOG_RATE)
+        return rate * bounded - bounded.exp()
 
 
 class NegativeBinomial(Emission):
@@ -112,6 +122,11 @@ class NegativeBinomial(Emission):
         log_odds = log_mean - log_r
         counting = torch.lgamma(observation + r) - torch.lgamma(r) - torch.lgamma(observation + 1)
         return counting + observation * logsigmoid(log_odds) + r * logsigmoid(-log_odds)
+
+    def expected_log_density(self, rate: Tensor, predictor: Tensor, session: Tensor) -> Tensor:
+        log_r = self.log_r.detach()[session][:, None]  # a mean says nothing of how counts are dispersed around it
+        log_odds = predictor.clamp(max=_LARGEST_LOG_RATE) - log_r
+        return rate * logsigmoid(log_odds) + log_r.exp() * logsigmoid(-log_odds)
 
 
 class Gaussian(Emission):
@@ -172,6 +187,9 @@ class Gaussian(Emission):
         surprise = observation - predictor - expected
         return -0.5 * (surprise.square() / variance + torch.log(2 * math.pi * variance))
 
+    def expected_log_density(self, rate: Tensor, predictor: Tensor, session: Tensor) -> Tensor:
+        return -0.5 * (rate - predictor).square() / self.variance[session][:, None]
+
     @torch.no_grad()
     def update_variance(self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor) -> None:
         """Damped closed-form step: s^2 <- mean of surprise^2 / (1 - rho^{2k}), per unit."""
@@ -228,6 +246,11 @@ class ZeroInflatedGamma(Emission):
         log_scale = log_mean - shape.log()
         gamma = (shape - 1) * size.log() - size / log_scale.exp() - torch.lgamma(shape) - shape * log_scale
         return torch.where(observation > 0, logsigmoid(logit) + gamma, logsigmoid(-logit))
+
+    def expected_log_density(self, rate: Tensor, predictor: Tensor, session: Tensor) -> Tensor:
+        """As for counts: of the divergences whose minimum is the mean, the one for rates that are positive."""
+        log_rate = logsigmoid(self.event_logit(predictor, session)) + predictor.clamp(max=_LARGEST_LOG_RATE)
+        return rate * log_rate - log_rate.exp()
 
 
 def _gamma(shape: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -24,6 +24,7 @@ from ncyber_cli.training.evaluate import Evaluation, choosing_trials, evaluate
 from ncyber_cli.training.place_prototypes import PrototypeChoice, place_prototypes
 from ncyber_cli.training.schedule import anneal, kl_weight, make_optimizer, set_learning_rate, settled
 from ncyber_cli.training.step import StepResult, train_step
+from ncyber_cli.training.teacher import Teacher
 
 _READ_EVERY = 20  # steps between two looks at which were refused
 _MOST_REFUSED, _EPOCH_REFUSED = 10, 3  # in a row, or a whole epoch of at least 3; a sound model loses one now and then
@@ -47,8 +48,10 @@ class EpochResult:
 class Start:
     """A model in training. `run` goes on until it is done or `stop` says so; `state` is plain data."""
 
-    def __init__(self, model: NeuroModel, cohort: Cohort, spec: Spec, seed: int) -> None:
-        self.model, self.cohort, self.spec = model, cohort, spec
+    def __init__(
+        self, model: NeuroModel, cohort: Cohort, spec: Spec, seed: int, teacher: Teacher | None = None
+    ) -> None:
+        self.model, self.cohort, self.spec, self.teacher = model, cohort, spec, teacher
         self.device = model.loop.initial_mean.device
         self.training = cohort.picks(TRAIN)
         self.choosing, self.has_validation = choosing_trials(cohort)
@@ -132,7 +135,10 @@ class Start:
         batch = self.cohort.batch(picks).to(self.device)
         blinding = draw_blinding(batch, self.spec.inference, self.noise, progress)
         noise = draw_noise(model, batch.mask.shape[1], len(picks), self.noise)
-        result = train_step(model, self.optimizer, batch, blinding, noise, kl_weight(progress), len(self.training))
+        targets = None if self.teacher is None else self.teacher.targets(picks, self.device)
+        result = train_step(
+            model, self.optimizer, batch, blinding, noise, kl_weight(progress), len(self.training), targets
+        )
         self._note(picks, result)
 
     def _note(self, picks: Picks, result: StepResult) -> None:

@@ -26,6 +26,7 @@ from ncyber_cli.training.learn_to_read import learn_to_read
 from ncyber_cli.training.loop import EpochResult, Start, copy_of
 from ncyber_cli.training.place_prototypes import PrototypeChoice
 from ncyber_cli.training.signs import Signs, signs_of
+from ncyber_cli.training.teacher import Teacher
 from ncyber_cli.training.warm_start import warm_start
 
 _SAVE_EVERY_S = 30.0
@@ -69,6 +70,7 @@ class Job:
     seed: int
     device: torch.device
     resume_command: str
+    teacher: Teacher | None = None
 
 
 def fit(job: Job, log: MetricsLog, report: Report, state: Mapping[str, Any] | None = None) -> FitOutcome:
@@ -176,7 +178,7 @@ class _Starts:
         model = assemble(self.job.spec, self.job.layout, torch.Generator().manual_seed(seed))
         if warm:
             warm_start(model, self.job.cohort)
-        return Start(model.to(self.job.device), self.job.cohort, self.job.spec, seed)
+        return Start(model.to(self.job.device), self.job.cohort, self.job.spec, seed, self.job.teacher)
 
     def _finish(self, start: Start) -> None:
         start.model.load_state_dict(start.best)

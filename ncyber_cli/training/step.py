@@ -18,6 +18,7 @@ from ncyber_cli.inference.elbo import (
     elbo_terms,
     sample_posterior,
 )
+from ncyber_cli.inference.targets import Targets
 from ncyber_cli.training.blinding import Blinding
 
 _LARGEST_GRADIENT = 1.0  # norm, of a loss in nats per bin
@@ -34,9 +35,18 @@ class StepResult:
 
 
 def loss_of(
-    model: NeuroModel, batch: Batch, blinding: Blinding, noise: Noise, kl_weight: float, n_trial: int
+    model: NeuroModel,
+    batch: Batch,
+    blinding: Blinding,
+    noise: Noise,
+    kl_weight: float,
+    n_trial: int,
+    targets: Targets | None = None,
 ) -> tuple[Tensor, ElboTerms, Posterior]:
-    """Negative ELBO, causal heads and priors, in nats per bin; `n_trial` trials share the priors."""
+    """Negative ELBO, causal heads and priors, in nats per bin; `n_trial` trials share the priors.
+
+    A teacher's `targets` take their share of the likelihood.
+    """
     view = model.encoder.view(
         batch,
         keep=blinding.keep,
@@ -48,8 +58,8 @@ def loss_of(
     # A body that is fed back is its mean: samples of its noise would be scored against what really happened.
     silent = noise.body.masked_fill(blinding.own_body.T[:, :, None], 0.0)
     posterior = sample_posterior(model, batch, view, replace(noise, body=silent), own_body=blinding.own_body)
-    terms = elbo_terms(model, batch, posterior, blinding.scored)
-    objective = terms.elbo(kl_weight) + _CAUSAL_WEIGHT * terms.causal
+    terms = elbo_terms(model, batch, posterior, blinding.scored, targets)
+    objective = terms.elbo(kl_weight) + terms.taught + _CAUSAL_WEIGHT * terms.causal
     prior = model.loop.log_prior() * (len(batch.session) / n_trial)
     n_bin = batch.mask.sum().clamp(min=1)
     return -(objective.sum() + prior) / n_bin, terms, posterior
@@ -63,10 +73,11 @@ def train_step(
     noise: Noise,
     kl_weight: float,
     n_trial: int,
+    targets: Targets | None = None,
 ) -> StepResult:
     """Update the model in place; a step whose loss or gradient is not finite leaves every parameter as it was."""
     optimizer.zero_grad(set_to_none=True)
-    loss, terms, posterior = loss_of(model, batch, blinding, noise, kl_weight, n_trial)
+    loss, terms, posterior = loss_of(model, batch, blinding, noise, kl_weight, n_trial, targets)
     loss.backward()  # type: ignore[no-untyped-call]
     parameters = [p for p in model.parameters() if p.grad is not None]
     norm = torch.nn.utils.clip_grad_norm_(parameters, _LARGEST_GRADIENT)

@@ -1,0 +1,35 @@
+"""The rates that a student learns from, for training trials alone: see inference.targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ncyber_cli.data.batches import Cohort, Picks
+from ncyber_cli.data.recording import TRAIN
+from ncyber_cli.inference.targets import Targets
+
+
+class Teacher:
+    """Rates of the training trials of a cohort. Epochs are chosen on data: validation trials have no targets either."""
+
+    def __init__(self, cohort: Cohort, rates: Sequence[NDArray[np.float32]], weight: float) -> None:
+        """`rates` of each session (trial, time, unit), NaN where the teacher says nothing.
+
+        Raises ValueError for rates of a trial that is not a training trial: nothing may be learned from those.
+        """
+        for session, known in zip(cohort.sessions, rates, strict=True):
+            if np.isfinite(known[session.split != TRAIN]).any():
+                raise ValueError(f"{session.session}: a teacher may only speak of training trials")
+        taught = [replace(s, observation=known) for s, known in zip(cohort.sessions, rates, strict=True)]
+        self._rates = Cohort(taught, cohort.animals, cohort.n_unit, cohort.dtype)  # padded as the data are
+        self.weight = weight
+
+    def targets(self, picks: Picks, device: torch.device) -> Targets:
+        """What there is to learn of these trials."""
+        batch = self._rates.batch(picks)
+        return Targets(batch.observation.to(device), batch.observed.to(device), self.weight)
