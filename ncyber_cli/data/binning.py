@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ncyber_cli.data.grid import SLACK, Grid
 from ncyber_cli.data.recording import SpikeTrains
-
-_BLOCK_BYTES = 32 << 20  # bounds what is held beside the binned data
 
 
 def unit_spikes(trains: SpikeTrains, unit: int) -> NDArray[np.float64]:
@@ -19,18 +15,20 @@ def unit_spikes(trains: SpikeTrains, unit: int) -> NDArray[np.float64]:
 
 
 def count_spikes(trains: SpikeTrains, units: NDArray[np.int64], grid: Grid, out: NDArray[np.unsignedinteger]) -> None:
-    """Write counts of `units` into `out` (trial, time, unit), whose dtype must hold them."""
-    for columns, counts in _blocks(trains, units, grid):
-        out[..., columns] = counts
+    """Add counts of `units` to the zeros of `out` (trial, time, unit), whose dtype must hold them."""
+    one = out.dtype.type(1)
+    for column, unit in enumerate(units):
+        bins = out[..., column].reshape(-1)  # a view: trial and time are neighbours in memory
+        np.add.at(bins, locate(unit_spikes(trains, int(unit)), grid), one)
 
 
 def count_dtype(trains: SpikeTrains, units: NDArray[np.int64], grid: Grid) -> np.dtype[np.unsignedinteger]:
     """The smallest unsigned integer that holds every count of `units`."""
-    smallest = np.dtype(np.uint8)
-    most = int(np.iinfo(smallest).max)
-    if not any(_may_exceed(unit_spikes(trains, int(unit)), most, grid.bin_s) for unit in units):
-        return smallest
-    return smallest_unsigned(max(int(counts.max()) for _, counts in _blocks(trains, units, grid)))
+    most = int(np.iinfo(np.uint8).max)
+    trains_of = [unit_spikes(trains, int(unit)) for unit in units]
+    peaks = [int(np.bincount(locate(times_s, grid), minlength=1).max()) for times_s in trains_of
+             if _may_exceed(times_s, most, grid.bin_s)]  # fmt: skip
+    return smallest_unsigned(max(peaks, default=0))
 
 
 def smallest_unsigned(peak: int) -> np.dtype[np.unsignedinteger]:
@@ -46,17 +44,6 @@ def spike_rates_hz(trains: SpikeTrains, grid: Grid) -> NDArray[np.float64]:
     for unit in range(len(counts)):
         counts[unit] = np.diff(np.searchsorted(unit_spikes(trains, unit), edges), axis=0).sum()
     return counts / float(grid.n_bins.sum() * grid.bin_s)
-
-
-def _blocks(trains: SpikeTrains, units: NDArray[np.int64], grid: Grid) -> Iterator[tuple[slice, NDArray[np.int64]]]:
-    """Yield (columns, counts (trial, time, unit)) for a few units at a time."""
-    n_flat = grid.n_trial * grid.n_time
-    width = max(1, _BLOCK_BYTES // (8 * n_flat))
-    for first in range(0, len(units), width):
-        block = units[first : first + width]
-        flat = [locate(unit_spikes(trains, int(unit)), grid) * len(block) + j for j, unit in enumerate(block)]
-        counts = np.bincount(np.concatenate(flat), minlength=n_flat * len(block))
-        yield slice(first, first + len(block)), counts.reshape(grid.n_trial, grid.n_time, len(block))
 
 
 def locate(times_s: NDArray[np.float64], grid: Grid) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,15 @@ def plain_column(values: Any) -> NDArray[Any] | None:
     if array.ndim != 1:
         return None
     if array.dtype.kind in "biuf":
-        return array
+        return native(array)
     if array.dtype.kind in "SU" or (array.dtype.kind == "O" and all(isinstance(item, (bytes, str)) for item in array)):
         return np.array([text(item) for item in array], dtype=np.str_)
     return None
+
+
+def native(array: NDArray[Any]) -> NDArray[Any]:
+    """Numbers in this machine's byte order, which alone the rest of the program (torch, for one) takes."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def text(value: Any) -> str:
@@ -32,5 +38,5 @@ def text(value: Any) -> str:
     return str(value).strip()
 
 
-def texts(values: NDArray[Any]) -> list[str]:
+def texts(values: NDArray[Any] | Sequence[Any]) -> list[str]:
     return [text(item) for item in values]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncyber_cli.data.check_times import check_finite, check_timestamps
-from ncyber_cli.data.columns import plain_column
+from ncyber_cli.data.columns import native, plain_column
 from ncyber_cli.data.did_you_mean import did_you_mean
 from ncyber_cli.data.orient import keep_columns, orient
 from ncyber_cli.data.recording import Sampled
@@ -81,7 +81,7 @@ class Hdf5Series:
             raise DataError(
                 f"holds {dataset.size} values of {dataset.dtype}", where=where, remedy="name a dataset of numbers"
             )
-        values = keep_columns(orient(np.asarray(dataset[()]), axes, where=where), columns, where=where)
+        values = keep_columns(orient(native(dataset[()]), axes, where=where), columns, where=where)
         check_finite(values, where=where)
         if values.ndim == 3:
             self._check_period(values.shape[1], time, rate_hz, where)

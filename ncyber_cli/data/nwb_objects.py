@@ -1,45 +1,89 @@
-"""Find objects of an NWB file by name or by full path, wherever they stand."""
+"""Find objects of an NWB file by name or by full path, wherever they stand.
+
+Read from the file's own attributes (neurodata_type, colnames), not through pynwb: its schema loading takes longer than
+the data of an hour, and what it refuses for the letter of a schema a lab still has to read. The layout of NWB 2 on disk
+is the same from 2.0 on. A series is known by its `data`, a table by its `colnames`, so that types of extensions are
+found too.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
-from pynwb import NWBFile, ProcessingModule, TimeSeries
-from pynwb.core import NWBDataInterface
-from pynwb.epoch import TimeIntervals
-from pynwb.misc import Units
+import h5py
+from h5py import h5o
 
+from ncyber_cli.data.columns import text
 from ncyber_cli.data.did_you_mean import did_you_mean
 from ncyber_cli.errors import DataError
+
+_SCHEMAS = "specifications"
+
+
+def typed_groups(file: h5py.File) -> dict[str, h5py.Group]:
+    """Every group with a neurodata_type by its path, outermost first.
+
+    External links are followed (`open_hdf5` has checked where to), soft links are not: what they lead to is listed
+    where it stands. A group that several hard links lead to is listed once.
+    """
+    return dict(_below("", file, set()))
+
+
+def _below(path: str, group: h5py.Group, seen: set[tuple[int, int]]) -> Iterator[tuple[str, h5py.Group]]:
+    info = h5o.get_info(group.id)
+    if (info.fileno, info.addr) in seen:
+        return
+    seen.add((info.fileno, info.addr))
+    if path and "neurodata_type" in group.attrs:
+        yield path, group
+    for name in group:
+        if isinstance(group.get(name, getlink=True), h5py.SoftLink) or (not path and name == _SCHEMAS):
+            continue
+        item = group.get(name)  # None where an external link leads nowhere
+        if isinstance(item, h5py.Group):
+            yield from _below(f"{path}/{name}".lstrip("/"), item, seen)
+
+
+def neurodata_type(item: h5py.Group | h5py.Dataset) -> str:
+    return text(item.attrs.get("neurodata_type", ""))
+
+
+def is_series(group: h5py.Group) -> bool:
+    return "colnames" not in group.attrs and isinstance(group.get("data"), h5py.Dataset)
+
+
+def is_units(group: h5py.Group) -> bool:
+    return neurodata_type(group) == "Units" or ("colnames" in group.attrs and "spike_times" in group)
+
+
+def is_intervals(group: h5py.Group) -> bool:
+    return "colnames" in group.attrs and "start_time" in group and "stop_time" in group
 
 
 class NwbObjects:
     """The file's series, containers and tables by their path, e.g. processing/behavior/Position/hand_pos."""
 
-    def __init__(self, nwb: NWBFile, manager: Any, file_name: str) -> None:
+    def __init__(self, file: h5py.File, file_name: str) -> None:
         self.file_name = file_name
-        self.by_path: dict[str, Any] = {}
-        for item in nwb.objects.values():
-            if isinstance(item, NWBDataInterface | ProcessingModule | Units | TimeIntervals):
-                self.by_path[manager.get_builder(item).path.removeprefix("root/")] = item
+        self.by_path = typed_groups(file)
 
     def where(self, path: str) -> str:
         return f"{self.file_name}:/{path}"
 
-    def units(self, source: str) -> tuple[str, Units] | None:
+    def units(self, source: str) -> tuple[str, h5py.Group] | None:
         """(path, table) if `source` names a units table, else None."""
-        found = [(path, item) for path, item in self._named(source).items() if isinstance(item, Units)]
+        found = [(path, item) for path, item in self._named(source).items() if is_units(item)]
         return found[0] if found else None
 
-    def series(self, source: str) -> dict[str, TimeSeries]:
+    def series(self, source: str) -> dict[str, h5py.Group]:
         """Every series that `source` names: itself, or all those below a container or module, by path.
 
         Raises DataError if there is none, or if the name stands for several unrelated objects.
         """
-        meant = {path: self._below(path) for path in self._named(source)}
+        meant = {path: self._series_below(path) for path in self._named(source)}
         meant = {path: below for path, below in meant.items() if below}
         if not meant:
-            known = [path for path, item in self.by_path.items() if isinstance(item, TimeSeries | Units)]
+            known = [path for path, item in self.by_path.items() if is_series(item) or is_units(item)]
             raise DataError(f"there is no series {source!r}", where=self.file_name, remedy=did_you_mean(source, known))
         # A container often bears the name of its series (Position/Position): the innermost is meant.
         innermost = max(meant, key=len)
@@ -51,7 +95,7 @@ class NwbObjects:
             )
         return meant[innermost]
 
-    def one_series(self, source: str) -> tuple[str, TimeSeries]:
+    def one_series(self, source: str) -> tuple[str, h5py.Group]:
         """(path, series) of the one series that `source` names. Raises DataError for none and for several."""
         found = self.series(source)
         if len(found) > 1:
@@ -62,28 +106,22 @@ class NwbObjects:
             )
         return next(iter(found.items()))
 
-    def intervals(self, name: str) -> TimeIntervals:
-        """An interval table. Raises DataError if there is none of that name."""
-        found = [(path, item) for path, item in self._named(name).items() if isinstance(item, TimeIntervals)]
-        if not found:
-            known = [path for path, item in self.by_path.items() if isinstance(item, TimeIntervals)]
-            names = [path.rsplit("/", 1)[-1] for path in known]
-            raise DataError(
-                f"there is no interval table {name!r}", where=self.file_name, remedy=did_you_mean(name, names)
-            )
-        return found[0][1]
+    def intervals(self, name: str) -> tuple[str, h5py.Group]:
+        """(path, group) of an interval table, or of a series of events of that name. Raises DataError for neither."""
+        named = self._named(name)
+        for is_meant in (is_intervals, is_series):
+            if found := [(path, item) for path, item in named.items() if is_meant(item)]:
+                return found[0]
+        known = [path.rsplit("/", 1)[-1] for path, item in self.by_path.items() if is_intervals(item)]
+        raise DataError(f"there is no interval table {name!r}", where=self.file_name, remedy=did_you_mean(name, known))
 
-    def _named(self, source: str) -> dict[str, Any]:
+    def _named(self, source: str) -> dict[str, h5py.Group]:
         path = source.strip("/")
         if path in self.by_path:
             return {path: self.by_path[path]}
         return {full: item for full, item in self.by_path.items() if full.endswith(f"/{path}")}
 
-    def _below(self, path: str) -> dict[str, TimeSeries]:
-        if isinstance(self.by_path[path], TimeSeries):
+    def _series_below(self, path: str) -> dict[str, h5py.Group]:
+        if is_series(self.by_path[path]):
             return {path: self.by_path[path]}
-        return {
-            full: item
-            for full, item in self.by_path.items()
-            if full.startswith(f"{path}/") and isinstance(item, TimeSeries)
-        }
+        return {full: item for full, item in self.by_path.items() if full.startswith(f"{path}/") and is_series(item)}

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import h5py
 import numpy as np
-from hdmf.common import DynamicTableRegion
 from numpy.typing import NDArray
-from pynwb import TimeSeries
 
-from ncyber_cli.data.areas import DEFAULT_AREA, filled
+from ncyber_cli.data.areas import DEFAULT_AREA, NO_AREA, filled
 from ncyber_cli.data.check_times import check_counts, check_finite, check_timestamps
-from ncyber_cli.data.columns import texts
+from ncyber_cli.data.columns import native, text, texts
 from ncyber_cli.data.nwb_objects import NwbObjects
-from ncyber_cli.data.nwb_tables import needed, table_columns
+from ncyber_cli.data.nwb_tables import needed, region_table, row_ids, table_columns
 from ncyber_cli.data.orient import keep_columns, orient
 from ncyber_cli.data.recording import NeuralStream, Sampled
 from ncyber_cli.data.unit_names import named_by
@@ -23,7 +22,7 @@ from ncyber_cli.spec import NeuralSource
 
 
 def read_sampled(
-    series: TimeSeries, where: str, axes: Sequence[str] | None = None, columns: Sequence[int] | None = None
+    series: h5py.Group, where: str, axes: Sequence[str] | None = None, columns: Sequence[int] | None = None
 ) -> Sampled:
     """A series in its own unit: (time, feature) with conversion and offset applied.
 
@@ -49,7 +48,7 @@ def read_neural_series(objects: NwbObjects, source: NeuralSource) -> NeuralStrea
     parts = [_stream(series, source, objects.where(path)) for path, series in found.items()]
     if len(parts) == 1:
         return parts[0]
-    if any(len(np.shape(series.data)) != 1 for series in found.values()):
+    if any(len(series["data"].shape) != 1 for series in found.values()):
         raise DataError(
             f"{source.source!r} holds {len(found)} series that are not one neuron each",
             where=objects.file_name,
@@ -73,58 +72,78 @@ def _side_by_side(parts: list[NeuralStream], names: list[str], where: str) -> Ne
     return NeuralStream(Sampled(values, times[0]), names, [part.area[0] for part in parts])
 
 
-def _stream(series: TimeSeries, source: NeuralSource, where: str) -> NeuralStream:
+def _stream(series: h5py.Group, source: NeuralSource, where: str) -> NeuralStream:
     signal = read_sampled(series, where, source.axes)
     if source.kind == "spikes":
         check_counts(signal.values, where=f"{where}/data")
     n_unit = signal.values.shape[1]
     ids = [str(i) for i in range(n_unit)]
     columns: dict[str, NDArray[Any]] = {}
-    region = getattr(series, "rois", None) or getattr(series, "electrodes", None)
-    if isinstance(region, DynamicTableRegion) and len(region.data) == n_unit:
-        rows = np.asarray(region.data[:], dtype=np.int64)
-        columns = table_columns(region.table, rows)
-        ids = texts(np.asarray(region.table.id.data[:])[rows])
+    table = _described_by(series, n_unit)
+    if table is not None:
+        rows = np.asarray(_region(series)[()], dtype=np.int64)
+        columns = table_columns(table, rows)
+        ids = [row_ids(table)[row] for row in rows]
     if source.labels is not None:
         ids = named_by(texts(needed(columns, source.labels, where, "labels")), ids)
-    return NeuralStream(signal, ids, _areas(region, source, columns, n_unit, where), columns)
+    return NeuralStream(signal, ids, _areas(table, source, columns, n_unit, where), columns)
 
 
-def _areas(region: Any, source: NeuralSource, columns: dict[str, NDArray[Any]], n_unit: int, where: str) -> list[str]:
+def _region(series: h5py.Group) -> Any:
+    """The dataset that names a row of a table (of ROIs, of electrodes) for each column of the series, or None."""
+    return series.get("rois", series.get("electrodes"))
+
+
+def _described_by(series: h5py.Group, n_unit: int) -> h5py.Group | None:
+    region = _region(series)
+    if isinstance(region, h5py.Dataset) and region.shape == (n_unit,) and "table" in region.attrs:
+        return region_table(region)
+    return None
+
+
+def _areas(
+    table: h5py.Group | None, source: NeuralSource, columns: dict[str, NDArray[Any]], n_unit: int, where: str
+) -> list[str]:
     if source.area_column is not None:
         return filled(texts(needed(columns, source.area_column, where, "area_column")))
     if source.area != "from_electrodes":
         return [source.area or DEFAULT_AREA] * n_unit
-    plane = getattr(getattr(region, "table", None), "imaging_plane", None)
-    if plane is not None:
-        return filled([str(plane.location or "")] * n_unit)
+    if table is None:
+        raise DataError(
+            "has neither electrodes nor an imaging plane with a location", where=where, remedy="write area: NAME"
+        )
     if "location" in columns:
         return filled(texts(columns["location"]))
-    raise DataError(
-        "has neither electrodes nor an imaging plane with a location", where=where, remedy="write area: NAME"
-    )
+    plane = table.get("imaging_plane/location")
+    return filled([text(plane[()])] * n_unit) if isinstance(plane, h5py.Dataset) else [NO_AREA] * n_unit
 
 
-def _converted(series: TimeSeries, where: str) -> NDArray[Any]:
-    if series.data is None or len(np.shape(series.data)) == 0 or np.size(series.data) == 0:
+def _converted(series: h5py.Group, where: str) -> NDArray[Any]:
+    data = series["data"]
+    if data.ndim == 0 or data.size == 0:
         raise DataError("holds no samples", where=where, remedy="name another series")
-    values = np.asarray(series.data[:])
-    scale = np.asarray(series.conversion, dtype=np.float64)
-    channels = getattr(series, "channel_conversion", None)
-    if channels is not None:
-        scale = scale * np.asarray(channels[:], dtype=np.float64)
-    if values.dtype.kind not in "biuf":
-        raise DataError(f"holds {values.dtype} values", where=where, remedy="name a series of numbers")
-    if np.all(scale == 1) and series.offset == 0:
+    if data.dtype.kind not in "biuf":
+        raise DataError(f"holds {data.dtype} values", where=where, remedy="name a series of numbers")
+    values = native(data[()])
+    scale = np.asarray(data.attrs.get("conversion", 1.0), dtype=np.float64)
+    offset = float(data.attrs.get("offset", 0.0))
+    if "channel_conversion" in series:
+        scale = scale * np.asarray(series["channel_conversion"][()], dtype=np.float64)
+    if np.all(scale == 1) and offset == 0:
         return values
     scaled = np.float64 if values.dtype == np.float64 else np.float32  # integers of a recorder's range fit float32
-    converted: NDArray[Any] = (values * scale.astype(scaled) + scaled(series.offset)).astype(scaled, copy=False)
+    converted: NDArray[Any] = (values * scale.astype(scaled) + scaled(offset)).astype(scaled, copy=False)
     return converted
 
 
-def _times(series: TimeSeries, n_sample: int, where: str) -> NDArray[np.float64]:
-    if series.timestamps is not None:
-        return check_timestamps(series.timestamps[:], where=f"{where}/timestamps")
-    if not series.rate or not np.isfinite(series.rate) or series.rate <= 0:
+def _times(series: h5py.Group, n_sample: int, where: str) -> NDArray[np.float64]:
+    if isinstance(series.get("timestamps"), h5py.Dataset):
+        return check_timestamps(series["timestamps"][()], where=f"{where}/timestamps")
+    start = series.get("starting_time")
+    rate_hz = float(start.attrs.get("rate", 0.0)) if isinstance(start, h5py.Dataset) else 0.0
+    if not np.isfinite(rate_hz) or rate_hz <= 0:
         raise DataError("has neither timestamps nor a rate", where=where, remedy="write one of them into the file")
-    return float(series.starting_time or 0.0) + np.arange(n_sample) / float(series.rate)
+    start_s = float(start[()])
+    if not np.isfinite(start_s):
+        raise DataError(f"starts at {start_s} s", where=f"{where}/starting_time", remedy="write a time in s")
+    return start_s + np.arange(n_sample) / rate_hz

@@ -4,59 +4,86 @@ from __future__ import annotations
 
 from typing import Any
 
+import h5py
 import numpy as np
-from hdmf.common import DynamicTable, DynamicTableRegion, EnumData, VectorIndex
 from numpy.typing import NDArray
-from pynwb.epoch import TimeIntervals
-from pynwb.misc import Units
 
-from ncyber_cli.data.areas import DEFAULT_AREA, filled
+from ncyber_cli.data.areas import DEFAULT_AREA, NO_AREA, filled
 from ncyber_cli.data.check_times import check_spike_times
 from ncyber_cli.data.columns import plain_column, texts
 from ncyber_cli.data.did_you_mean import did_you_mean
+from ncyber_cli.data.nwb_objects import is_intervals, neurodata_type
 from ncyber_cli.data.recording import IntervalTable, NeuralStream, SpikeTrains
 from ncyber_cli.data.unit_names import named_by
 from ncyber_cli.errors import DataError
 from ncyber_cli.spec import NeuralSource
 
 
-def table_columns(table: DynamicTable, rows: NDArray[np.int64] | None = None) -> dict[str, NDArray[Any]]:
+def column_names(table: h5py.Group) -> list[str]:
+    return texts(np.atleast_1d(table.attrs["colnames"])) if "colnames" in table.attrs else []
+
+
+def table_columns(table: h5py.Group, rows: NDArray[np.int64] | None = None) -> dict[str, NDArray[Any]]:
     """The plain 1-D columns of a table by name, optionally at `rows`; ragged columns and references are left out."""
     columns = {}
-    for name in table.colnames:
-        column = table[name]
-        if isinstance(column, VectorIndex | DynamicTableRegion) or len(np.shape(column.data)) != 1:
+    for name in column_names(table):
+        column = table.get(name)
+        if not isinstance(column, h5py.Dataset) or column.ndim != 1 or f"{name}_index" in table:
             continue
-        values = plain_column(column.data[:])
+        if neurodata_type(column) == "DynamicTableRegion" or h5py.check_ref_dtype(column.dtype) is not None:
+            continue
+        values = plain_column(column[()])
         if values is None:
             continue
-        if isinstance(column, EnumData):
-            values = np.array(texts(np.asarray(column.elements.data[:])))[values]
+        if neurodata_type(column) == "EnumData":
+            values = np.array(texts(column.file[column.attrs["elements"]][()]))[values]
         columns[name] = values if rows is None else values[rows]
     return columns
 
 
-def interval_table(table: TimeIntervals) -> IntervalTable:
-    return IntervalTable(id=texts(np.asarray(table.id.data[:])), columns=table_columns(table))
+def interval_table(table: h5py.Group, where: str) -> IntervalTable:
+    """An interval table; or a series of events as one: each event begins a row, which ends with the next event.
+
+    The columns of events are start_time, stop_time and `code`, the series' values (numbers or text).
+    Raises DataError for events without times.
+    """
+    if is_intervals(table):
+        return IntervalTable(id=row_ids(table), columns=table_columns(table))
+    codes = plain_column(table["data"][()])
+    stamps = table.get("timestamps")
+    if codes is None or not isinstance(stamps, h5py.Dataset) or len(stamps) != len(codes):
+        raise DataError(
+            "is no series of events: one code and one timestamp each", where=where, remedy="name an interval table"
+        )
+    start_s = np.asarray(stamps[()], np.float64)
+    if not (np.isfinite(start_s).all() and np.all(np.diff(start_s) >= 0)):  # two codes may share a moment
+        raise DataError("event times must be finite and ascend", where=f"{where}/timestamps", remedy="sort the events")
+    columns = {"start_time": start_s, "stop_time": np.append(start_s[1:], np.inf), "code": codes}
+    return IntervalTable(id=[str(row) for row in range(len(codes))], columns=columns)
 
 
-def read_units(table: Units, source: NeuralSource, where: str) -> NeuralStream:
+def row_ids(table: h5py.Group) -> list[str]:
+    return texts(table["id"][()])
+
+
+def read_units(table: h5py.Group, source: NeuralSource, where: str) -> NeuralStream:
     """All units of a table: one bulk read of spike_times and its index. Raises DataError for bad spike times."""
     if source.kind != "spikes":
         raise DataError(f"is a table of spike times, not {source.kind}", where=where, remedy="write kind: spikes")
-    if "spike_times" not in table.colnames:
-        raise DataError("has no spike_times", where=where, remedy=f"its columns are: {', '.join(table.colnames)}")
-    index = table["spike_times"]
-    if not isinstance(index, VectorIndex):
+    if "spike_times" not in table:
+        raise DataError("has no spike_times", where=where, remedy=f"its columns are: {', '.join(column_names(table))}")
+    if "spike_times_index" not in table:
         raise DataError("spike_times has no index", where=where, remedy="write the units with pynwb's add_unit")
-    ends = np.asarray(index.data[:], dtype=np.int64)
-    times_s = np.asarray(index.target.data[:], dtype=np.float64)
+    times_s, ends = _ragged(table, "spike_times")
     check_spike_times(times_s, ends, where=f"{where}/spike_times")
     columns = table_columns(table)
-    ids = texts(np.asarray(table.id.data[:]))
+    ids = row_ids(table)
+    if len(ids) != len(ends):
+        raise DataError(f"has {len(ids)} ids and {len(ends)} spike trains", where=where, remedy="write the units anew")
     if source.labels is not None:
         ids = named_by(texts(needed(columns, source.labels, where, "labels")), ids)
-    return NeuralStream(SpikeTrains(times_s, ends), ids, _unit_areas(table, source, columns, where), columns)
+    trains = SpikeTrains(times_s, ends, _observed_s(table, len(ids), where))
+    return NeuralStream(trains, ids, _unit_areas(table, source, columns, where), columns)
 
 
 def needed(columns: dict[str, NDArray[Any]], name: str, where: str, key: str) -> NDArray[Any]:
@@ -66,29 +93,56 @@ def needed(columns: dict[str, NDArray[Any]], name: str, where: str, key: str) ->
     return columns[name]
 
 
-def _unit_areas(table: Units, source: NeuralSource, columns: dict[str, NDArray[Any]], where: str) -> list[str]:
+def _ragged(table: h5py.Group, name: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """All values of a ragged column, and the end of each row's slice of them."""
+    return np.asarray(table[name][()], np.float64), np.asarray(table[f"{name}_index"][()], np.int64)
+
+
+def _observed_s(table: h5py.Group, n_unit: int, where: str) -> list[NDArray[np.float64]] | None:
+    """When each unit was recorded, (interval, 2) a unit, where the table says so."""
+    if "obs_intervals" not in table or "obs_intervals_index" not in table:
+        return None
+    intervals_s, ends = _ragged(table, "obs_intervals")
+    ends = np.minimum(ends, len(intervals_s))
+    proper = intervals_s.ndim == 2 and intervals_s.shape[1] == 2 and len(ends) == n_unit
+    if not proper or np.any(np.diff(ends, prepend=0) < 0) or not np.all(intervals_s[:, 0] <= intervals_s[:, 1]):
+        raise DataError(
+            "are not [start, stop] in s, ascending", where=f"{where}/obs_intervals", remedy="mend or remove the column"
+        )
+    return np.split(intervals_s, ends[:-1]) if n_unit else []
+
+
+def _unit_areas(table: h5py.Group, source: NeuralSource, columns: dict[str, NDArray[Any]], where: str) -> list[str]:
+    n_unit = len(table["id"])
     if source.area_column is not None:
         return filled(texts(needed(columns, source.area_column, where, "area_column")))
     if source.area != "from_electrodes":
-        return [source.area or DEFAULT_AREA] * len(table.id)
-    if "electrodes" not in table.colnames:
+        return [source.area or DEFAULT_AREA] * n_unit
+    if "electrodes" not in table:
         raise DataError(
             "units name no electrodes, so they have no area from them",
             where=where,
             remedy=f"write area: NAME, or area_column: one of {', '.join(columns) or '(there is none)'}",
         )
-    return _first_electrode_locations(table["electrodes"], where)
+    return _first_electrode_locations(table)
 
 
-def _first_electrode_locations(electrodes: Any, where: str) -> list[str]:
+def _first_electrode_locations(units: h5py.Group) -> list[str]:
     """Location of each unit's first electrode; the column is ragged, or one electrode a unit."""
-    ragged = isinstance(electrodes, VectorIndex)
-    region: DynamicTableRegion = electrodes.target if ragged else electrodes
-    rows = np.asarray(region.data[:], dtype=np.int64)
-    if ragged:
-        ends = np.asarray(electrodes.data[:], dtype=np.int64)
+    region = units["electrodes"]
+    rows = np.asarray(region[()], dtype=np.int64)
+    if "electrodes_index" in units:
+        ends = np.asarray(units["electrodes_index"][()], dtype=np.int64)
         starts = np.concatenate([[0], ends[:-1]])
     else:
         starts, ends = np.arange(len(rows)), np.arange(1, len(rows) + 1)
-    locations = texts(needed(table_columns(region.table), "location", f"{where}/electrodes", "from_electrodes"))
+    located = table_columns(region_table(region)).get("location")
+    if located is None:
+        return [NO_AREA] * len(ends)
+    locations = texts(located)
     return filled([locations[rows[start]] if end > start else "" for start, end in zip(starts, ends, strict=True)])
+
+
+def region_table(region: h5py.Dataset) -> h5py.Group:
+    """The table whose rows a DynamicTableRegion names."""
+    return region.file[region.attrs["table"]]

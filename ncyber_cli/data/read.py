@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ncyber_cli.data.open_hdf5 import open_hdf5
 from ncyber_cli.data.read_hdf5 import read_hdf5
+from ncyber_cli.data.read_nwb import read_nwb
 from ncyber_cli.data.recording import Recording
 from ncyber_cli.spec import Data
 
@@ -18,8 +19,4 @@ def is_nwb(path: Path) -> bool:
 
 def read_recording(path: Path, data: Data) -> Recording:
     """Read one session. Raises DataError for an unreadable file, missing objects and unusable values."""
-    if not is_nwb(path):
-        return read_hdf5(path, data)
-    from ncyber_cli.data.read_nwb import read_nwb  # pynwb takes a second to import, HDF5 needs none of it
-
-    return read_nwb(path, data)
+    return read_nwb(path, data) if is_nwb(path) else read_hdf5(path, data)

@@ -18,10 +18,15 @@ SPLIT_NAMES = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class SpikeTrains:
-    """All spikes of a session in one flat array; `ends[i]` is the end of unit i's slice (NWB's index)."""
+    """All spikes of a session in one flat array; `ends[i]` is the end of unit i's slice (NWB's index).
+
+    `observed_s` holds each unit's intervals in which it was recorded, (interval, [start, stop]); a unit without any,
+    as all of them where it is None, was recorded throughout.
+    """
 
     times_s: NDArray[np.float64]  # (spike,)
     ends: NDArray[np.int64]  # (unit,)
+    observed_s: list[NDArray[np.float64]] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Law: counts equal those of a loop over spikes, trials and bins, in any block size."""
+"""Law: counts equal those of a loop over spikes, trials and bins."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ncyber_cli.data import binning
 from ncyber_cli.data.binning import count_dtype, count_spikes, spike_rates_hz, unit_spikes
 from ncyber_cli.data.grid import Grid
 from ncyber_cli.data.recording import SpikeTrains
@@ -28,22 +27,41 @@ def slow_counts(trains: SpikeTrains, grid: Grid) -> NDArray[np.int64]:
     return counts
 
 
-def random_trains(n_unit: int = 5, n_spike: int = 80) -> SpikeTrains:
-    generator = np.random.default_rng(0)
+def random_trains(n_unit: int = 5, n_spike: int = 80, seed: int = 0) -> SpikeTrains:
+    generator = np.random.default_rng(seed)
     sizes = generator.integers(0, n_spike, n_unit)
     sizes[1] = 0
     return SpikeTrains(np.concatenate([np.sort(generator.uniform(-1, 12, n)) for n in sizes]), np.cumsum(sizes))
 
 
-@pytest.mark.parametrize("block_bytes", [1, 700, 1 << 25])
-def test_equals_the_loop(block_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(binning, "_BLOCK_BYTES", block_bytes)
+def test_equals_the_loop() -> None:
     trains = random_trains()
     grid = grid_of([0.0, 1.0, 0.6, 8.0], [4, 10, 7, 30])  # out of order, overlapping, ragged, past the end
     units = np.array([0, 1, 3, 4])
-    out = np.full((4, 30, 4), 9, dtype=count_dtype(trains, units, grid))
+    beside = np.zeros((4, 30, 6), dtype=count_dtype(trains, units, grid))
+    count_spikes(trains, units, grid, beside[..., 1:5])  # as one of several sources
+    np.testing.assert_array_equal(beside[..., 1:5], slow_counts(trains, grid)[..., units])
+    assert not beside[..., [0, 5]].any()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_spike_is_counted_once_at_any_bin_offset_and_gap(seed: int) -> None:
+    """Contiguous bins partition time: whatever lies between their first and last edge is in exactly one of them."""
+    generator = np.random.default_rng(seed)
+    trains = random_trains(seed=seed)
+    bin_s = float(10 ** generator.uniform(-3, 0.5))
+    n_bins = generator.integers(1, 12, size=6)
+    gap_s = generator.choice([0.0, 1.0], 6) * generator.uniform(0, 1, 6)
+    start_s = generator.uniform(-2, 2) + np.concatenate([[0.0], np.cumsum(n_bins * bin_s + gap_s)[:-1]])
+    grid = grid_of(start_s.tolist(), n_bins.tolist(), bin_s)
+    units = np.arange(len(trains.ends))
+    out = np.zeros((6, grid.n_time, len(units)), dtype=count_dtype(trains, units, grid))
     count_spikes(trains, units, grid, out)
-    np.testing.assert_array_equal(out, slow_counts(trains, grid)[..., units])
+    assert not out[~grid.mask()].any()
+    for unit in units:
+        times_s = unit_spikes(trains, int(unit))[:, None]
+        inside = (times_s >= grid.start_s) & (times_s < grid.stop_s)
+        np.testing.assert_array_equal(out[..., unit].sum(axis=1), inside.sum(axis=0))
 
 
 def test_spikes_on_edges_belong_to_the_bin_they_open() -> None:
