@@ -9,16 +9,17 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ncyber_cli.data.columns import texts
 from ncyber_cli.data.did_you_mean import did_you_mean
 from ncyber_cli.data.features import body_features, input_column, input_features
 from ncyber_cli.data.grid import Grid, aligned_grid, recorded_span_s, trial_grid, window_grid
 from ncyber_cli.data.observation import observe
-from ncyber_cli.data.recording import TRAIN, IntervalTable, Recording, Session
+from ncyber_cli.data.recording import TRAIN, IntervalTable, NeuralStream, Recording, Session
 from ncyber_cli.data.select import select
 from ncyber_cli.data.split import split_by_column, split_trials
 from ncyber_cli.data.units import check_areas, choose_units, held_out_units
 from ncyber_cli.errors import DataError
-from ncyber_cli.spec import Data, Spec
+from ncyber_cli.spec import Data, NeuralSource, Spec
 
 
 def prepare_all(
@@ -94,7 +95,15 @@ def prepare(recording: Recording, spec: Spec, labels: Mapping[str, Sequence[str]
         input_names=inputs.names,
         force=forces.values,
         trials=_kept_rows(recording.trials, grid.rows),
+        unit_label=[label for each in zip(data.neural, streams, chosen, strict=True) for label in _labels(*each)],
     )
+
+
+def _labels(source: NeuralSource, stream: NeuralStream, rows: NDArray[np.int64]) -> list[str]:
+    """What the spec's `labels` say of the kept units; empty where it names none."""
+    if source.labels is None or source.labels not in stream.columns:
+        return [""] * len(rows)
+    return texts(stream.columns[source.labels][rows])
 
 
 def context_labels(recordings: Sequence[Recording], spec: Spec) -> dict[str, list[str]]:

@@ -99,3 +99,4 @@ class Session:
     input_names: list[str]
     force: NDArray[np.float32]  # (trial, time, n_force), zeros where none is recorded; n_force 0 if not declared
     trials: IntervalTable | None = None  # the kept rows, in the order of trial_id
+    unit_label: list[str] = field(default_factory=list)  # (unit,) who it is in every session; empty: nobody knows

@@ -49,6 +49,7 @@ class Layout:
     context_columns: list[int] = field(default_factory=list)  # inputs that are contexts of trials
     input_mean: list[float] = field(default_factory=list)  # 0 but for contexts
     input_sd: list[float] = field(default_factory=list)  # 1 but for contexts
+    latent_basis: list[dict[str, Any]] = field(default_factory=list)  # of each area, once a fit is done (for `adapt`)
 
     @property
     def n_position(self) -> int:

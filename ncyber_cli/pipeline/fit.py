@@ -198,7 +198,7 @@ def _write_summary(folder: RunFolder, job: Job, outcome: FitOutcome, found: Mapp
     ]
     chosen_on = "validation" if outcome.has_validation else "train"
     fitted = {"starts": starts, "kept_start": outcome.kept, "epoch_chosen_on": chosen_on, "device": str(job.device)}
-    write_summary(folder.summary, provenance, {**found, **fitted})
+    write_summary(folder.summary, provenance, {**found, **fitted, "alignment": outcome.alignment})
 
 
 def _parameters(model: torch.nn.Module) -> int:

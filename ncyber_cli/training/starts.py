@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,13 @@ from ncyber_cli.data.batches import Cohort
 from ncyber_cli.data.recording import TRAIN
 from ncyber_cli.errors import Interrupted
 from ncyber_cli.inference.assemble import assemble
+from ncyber_cli.inference.elbo import NeuroModel
 from ncyber_cli.model.layout import Layout
 from ncyber_cli.outputs.metrics_log import MetricsLog
 from ncyber_cli.spec import Spec
 from ncyber_cli.training.checkpoint import BEST, LAST, save
+from ncyber_cli.training.common_basis import SessionAlignment
+from ncyber_cli.training.describe_latents import describe_latents
 from ncyber_cli.training.evaluate import choosing_trials
 from ncyber_cli.training.interrupts import Interrupts
 from ncyber_cli.training.learn_to_read import learn_to_read
@@ -57,6 +60,7 @@ class FitOutcome:
     kept: int  # the start whose best epoch is best.pt
     starts: list[StartResult]
     has_validation: bool  # False: training trials had to choose
+    alignment: list[dict[str, Any]]  # how each session was turned at the start
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ def fit(job: Job, log: MetricsLog, report: Report, state: Mapping[str, Any] | No
 
         if all(starts.train(stop) for _ in starts.due()):
             starts.learn_to_read(stop)
+            starts.describe()
         starts.save()
     if interrupts.received is not None:
         what = f"stopped by {signal.Signals(interrupts.received).name}, everything is saved in {job.folder}"
@@ -106,7 +111,8 @@ class _Starts:
     """The starts of a fit: those that are finished, the best of them, and the one in training."""
 
     def __init__(self, job: Job, log: MetricsLog, report: Report) -> None:
-        self.job, self.log, self.report = job, log, report
+        self.job, self.log, self.report, self.layout = job, log, report, job.layout
+        self.alignment: list[dict[str, Any]] = []
         self.finished: list[StartResult] = []
         self.kept: dict[str, Tensor] = {}  # weights of the best of them
         self.current: Start | None = None
@@ -117,7 +123,7 @@ class _Starts:
         for plain in state["finished"]:
             chosen = None if plain["prototypes"] is None else PrototypeChoice(**plain["prototypes"])
             self.finished.append(StartResult(**{**plain, "signs": Signs(**plain["signs"]), "prototypes": chosen}))
-        self.kept = dict(state["kept"])
+        self.kept, self.alignment = dict(state["kept"]), state["alignment"]
         if state["current"] is not None:
             self.current = self._begin(warm=False)
             self.current.load(state["current"])
@@ -125,7 +131,9 @@ class _Starts:
     def state(self) -> dict[str, Any]:
         current = None if self.current is None else self.current.state()
         finished = [asdict(result) for result in self.finished]
-        return {"seed": self.job.seed, "finished": finished, "kept": self.kept, "current": current}
+        taught = None if self.job.teacher is None else list(self.job.teacher.sha256.values())
+        done = {"seed": self.job.seed, "taught": taught, "finished": finished, "kept": self.kept, "alignment": self.alignment}
+        return {**done, "current": current}
 
     def due(self) -> Iterator[int]:
         """Index of each start to train: those asked for, and another for each that fell into the cheap optimum."""
@@ -150,8 +158,7 @@ class _Starts:
     def learn_to_read(self, stop: Callable[[], bool]) -> None:
         """Let the readers of the best start learn, unless stopped before they have."""
         job = self.job
-        model = assemble(job.spec, job.layout, torch.Generator().manual_seed(job.seed)).to(job.device)
-        model.load_state_dict(self.kept)
+        model = self._best()
         if model.readers is None or model.readers.ready:
             return
         self.report({"message": "learning to read the objective from simulated trials"})
@@ -159,26 +166,44 @@ class _Starts:
         if learn_to_read(model, job.cohort, job.cohort.picks(TRAIN), choosing, job.spec, job.seed, stop):
             self.kept = copy_of(model)
 
+    def describe(self) -> None:
+        """Note the basis of the best start's latents, to which later animals are turned."""
+        basis = describe_latents(self._best(), self.job.cohort, self.job.spec.inference)
+        self.layout = replace(self.layout, latent_basis=[area.to_plain() for area in basis])
+
+    def _best(self) -> NeuroModel:
+        model = assemble(self.job.spec, self.job.layout, torch.Generator().manual_seed(self.job.seed))
+        model.load_state_dict(self.kept)
+        return model.to(self.job.device)
+
     def save(self) -> None:
         """Write best.pt, then last.pt, which alone is enough to go on."""
         state, job = self.state(), self.job
         current = state["current"]
         best = self.kept or current["best"]
         latest = best if current is None else current["model"]
-        save(job.folder / BEST, spec=job.spec, layout=job.layout, model_state=best)
-        save(job.folder / LAST, spec=job.spec, layout=job.layout, model_state=latest, training=state)
+        save(job.folder / BEST, spec=job.spec, layout=self.layout, model_state=best)
+        save(job.folder / LAST, spec=job.spec, layout=self.layout, model_state=latest, training=state)
         self._saved_s = time.monotonic()
 
     def outcome(self) -> FitOutcome:
         kept = max(range(len(self.finished)), key=lambda index: self.finished[index].rank)
-        return FitOutcome(kept, self.finished, choosing_trials(self.job.cohort)[1])
+        return FitOutcome(kept, self.finished, choosing_trials(self.job.cohort)[1], self.alignment)
 
     def _begin(self, *, warm: bool) -> Start:
         seed = self.job.seed + len(self.finished)
         model = assemble(self.job.spec, self.job.layout, torch.Generator().manual_seed(seed))
         if warm:
-            warm_start(model, self.job.cohort)
+            self._note_alignment(warm_start(model, self.job.cohort))
         return Start(model.to(self.job.device), self.job.cohort, self.job.spec, seed, self.job.teacher)
+
+    def _note_alignment(self, found: Sequence[SessionAlignment]) -> None:
+        """Every start is turned in the same way; it is said once."""
+        if not self.alignment:
+            for each in found:
+                for warning in each.warnings():
+                    self.report({"message": f"warning: {warning}"})
+        self.alignment = [each.as_dict() for each in found]
 
     def _finish(self, start: Start) -> None:
         start.model.load_state_dict(start.best)

@@ -1,0 +1,75 @@
+"""The basis of a fitted model's latents, as its training trials show it: what `ncyber adapt` turns new sessions to."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ncyber_cli.data.batches import Cohort
+from ncyber_cli.inference.elbo import NeuroModel, Noise, draw_noise, sample_posterior
+from ncyber_cli.spec import Inference
+from ncyber_cli.training.activity import emits_counts, smoothed_activity
+from ncyber_cli.training.align import mean_of
+from ncyber_cli.training.blinding import shown
+from ncyber_cli.training.common_basis import AreaBasis, area_evidence, area_parts
+
+_MOST_TRIALS = 256  # of a session; its averages are known well enough
+_TRIALS = 64  # at once
+_FLOOR = 1e-6  # of the largest variance: a latent that never moves has no direction
+Array = NDArray[np.float64]
+
+
+def describe_latents(model: NeuroModel, cohort: Cohort, inference: Inference) -> list[AreaBasis]:
+    """Mean and spread of every area's latents over training trials, and what the sessions say of them together."""
+    areas, is_count = model.loop.brain.areas, emits_counts(model.loop.emission)
+    activities = [smoothed_activity(session, is_count) for session in cohort.sessions]
+    latents = [
+        _latents(model, cohort, index, activity.trials[:_MOST_TRIALS], inference)
+        for index, activity in enumerate(activities)
+    ]
+    inside = [activity.inside[:_MOST_TRIALS] for activity in activities]
+    rows = np.concatenate([each[where] for each, where in zip(latents, inside, strict=True)])
+    mean, parts = rows.mean(axis=0), area_parts(areas)
+    spread = [_root(np.cov(rows[:, part].T).reshape(part.stop - part.start, -1)) for part in parts]
+    evidence = []
+    for session, activity, each in zip(cohort.sessions, activities, latents, strict=True):
+        whitened = np.concatenate(
+            [(each[:, :, part] - mean[part]) @ np.linalg.inv(root) for part, root in zip(parts, spread, strict=True)], 2
+        )
+        evidence.append(area_evidence(session, activity.first(_MOST_TRIALS), whitened, areas))
+    return [
+        AreaBasis(mean[part], root, mean_of([each[area] for each in evidence if area in each]))
+        for area, (part, root) in enumerate(zip(parts, spread, strict=True))
+    ]
+
+
+@torch.no_grad()
+def _latents(model: NeuroModel, cohort: Cohort, session: int, trials: NDArray[np.int64], inference: Inference) -> Array:
+    """(trial, time, latent) of the posterior without noise, zeros after a trial's end."""
+    device, n_time = model.loop.initial_mean.device, cohort.sessions[session].mask.shape[1]
+    found = np.zeros((len(trials), n_time, model.loop.brain.areas.size))
+    for begin in range(0, len(trials), _TRIALS):
+        chosen = trials[begin : begin + _TRIALS]
+        batch = cohort.batch(np.stack([np.full_like(chosen, session), chosen], axis=1)).to(device)
+        show_neural, show_body = shown(batch, inference)
+        view = model.encoder.view(batch, show_neural=show_neural, show_body=show_body)
+        posterior = sample_posterior(model, batch, view, _silent(model, batch.mask.shape[1], len(chosen)))
+        latent = posterior.trajectory.latent.transpose(0, 1).double().cpu().numpy()
+        found[begin : begin + len(chosen), : latent.shape[1]] = latent
+    return found
+
+
+def _silent(model: NeuroModel, n_time: int, n_trial: int) -> Noise:
+    noise = draw_noise(model, n_time, n_trial, torch.Generator(model.loop.initial_mean.device))
+    return Noise(*(torch.zeros_like(getattr(noise, field.name)) for field in fields(Noise)))
+
+
+def _root(covariance: Array) -> Array:
+    """The symmetric square root."""
+    values, vectors = np.linalg.eigh(covariance)
+    values = np.maximum(values, _FLOOR * max(float(values.max()), 1e-12))
+    root: Array = vectors * np.sqrt(values) @ vectors.T
+    return root
