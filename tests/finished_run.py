@@ -53,11 +53,12 @@ def reach_files(folder: Path, trials: int = 10) -> list[Path]:
     return paths
 
 
-def lorenz_file(folder: Path, trials: int = 10) -> list[Path]:
-    """A recording without a body."""
-    path = folder / "lorenz-1.nwb"
-    save_animal(lorenz.simulate(seed=0, trials=trials, units=20), path)
-    return [path]
+def lorenz_file(folder: Path, trials: int = 10, animals: int = 1) -> list[Path]:
+    """Recordings without a body, one an animal."""
+    paths = [folder / f"lorenz-{animal + 1}.nwb" for animal in range(animals)]
+    for animal, path in enumerate(paths):
+        save_animal(lorenz.simulate(seed=0, animal=animal, trials=trials, units=20), path)
+    return paths
 
 
 def finished_run(

@@ -112,7 +112,11 @@ def simulate(
     ] = None,
     embedding_of: Annotated[
         str | None,
-        typer.Option(help="Give every brain the embedding of this animal.", metavar="ANIMAL", **_INTERVENTION),
+        typer.Option(
+            help="Give every brain the embedding of this animal, or, with A:B:0.5, the one half-way from A to B.",
+            metavar="ANIMAL",
+            **_INTERVENTION,
+        ),
     ] = None,
     env: Annotated[
         str | None,

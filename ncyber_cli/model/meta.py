@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-_FIRST_LOG_SD = -1.0  # a posterior that begins to know where in the prior a member is
+_FIRST_LOG_SD = -2.0  # of z; as wide as the prior it would drown what tells members apart while that is small
 
 
 class Pooled(nn.Module):

@@ -23,7 +23,7 @@ _LOG_SCALE_SPEED = 5.0  # gains, lags, masses and variances are few, well determ
 def make_optimizer(
     model: NeuroModel, learning_rate: float, weight_decay: float, hold_controller: float = 0.0
 ) -> torch.optim.AdamW:
-    """AdamW with a faster group, not decayed, for quantities on a log scale.
+    """AdamW with a faster group, not decayed, for quantities on a log scale and for embeddings.
 
     The controller stays as it is for the share `hold_controller` of training, and longer with prior `switching`.
     Where the goal changes within most trials, or trials are short and few, an objective that hardly moves yet pulls
@@ -31,6 +31,7 @@ def make_optimizer(
     """
     fast = [p for part in model.modules() if isinstance(part, Pooled) for p in part.parameters()]
     fast += [model.loop.log_process_variance, model.loop.log_initial_variance]
+    fast += model.loop.brain.individuals.parameters()  # a few numbers an animal, which decide what all weights mean
     fast = [p for p in fast if p.requires_grad]
     known = {id(p) for p in fast}
     rest = [p for p in model.parameters() if p.requires_grad and id(p) not in known]

@@ -75,7 +75,11 @@ def simulate(
             "rate": Signal(rate, per_second, "counts" if spikes else "a.u.", "expected activity", BIN_S / 2, RATE_BITS),
         },
         unit_truth={"weights": weights, "offset": offset} if spikes else {},
-        constants={"frequency_hz": omega / (2 * np.pi), "damping_per_s": damping, "is_duffing": kind == "duffing"},
+        constants={
+            "frequency_hz": omega / (2 * np.pi),
+            "damping_per_s": damping,
+            "is_duffing": float(kind == "duffing"),
+        },
     )
 
 

@@ -14,6 +14,7 @@ from ncyber_cli.outputs.metrics.bits import (
     poisson_bits_per_spike,
 )
 from ncyber_cli.outputs.metrics.calibration import interval_coverage, region_coverage
+from ncyber_cli.outputs.metrics.dynamics import Mode, modes, shape_distance
 from ncyber_cli.outputs.metrics.evidence import Interval, paired_bootstrap
 from ncyber_cli.outputs.metrics.linear_maps import (
     AffineMap,
@@ -33,6 +34,7 @@ __all__ = [
     "Examples",
     "ForecastR2",
     "Interval",
+    "Mode",
     "Spread",
     "TimeCourse",
     "affine_map_r2",
@@ -48,6 +50,7 @@ __all__ = [
     "fp_bps",
     "interval_coverage",
     "mean_counts",
+    "modes",
     "objective_r2_by_time",
     "paired_bootstrap",
     "poisson_bits_per_spike",
@@ -56,4 +59,5 @@ __all__ = [
     "r2_per_feature",
     "rate_r2",
     "region_coverage",
+    "shape_distance",
 ]
