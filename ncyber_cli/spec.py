@@ -62,9 +62,15 @@ class BehaviorSource(Series):
 class InputSource(Part):
     """What is given to the animal: a series, or a column of the trial table."""
 
-    kind: Literal["force", "stimulation", "stimulus", "cue", "context"]
+    kind: Literal["force", "stimulation", "silencing", "stimulus", "cue", "context"]
+    area: str | None = Field(
+        None, description="the brain area that a stimulation, silencing, stimulus or cue reaches; default all of them"
+    )
     source: str | None = None
-    column: str | None = Field(None, description="trial column: an event time (cue) or a label (context)")
+    column: str | None = Field(
+        None, description="trial column: an event time (cue), a label (context), an onset (stimulation, silencing)"
+    )
+    until: str | None = Field(None, description="trial column with the time at which a stimulation or silencing ends")
     time: str | None = None
     rate_hz: Annotated[float, Field(gt=0)] | None = None
     axes: list[Axis] | None = None
@@ -74,8 +80,24 @@ class InputSource(Part):
     def _one_origin(self) -> InputSource:
         if (self.source is None) == (self.column is None):
             raise ValueError("an input needs exactly one of source (a series) and column (of the trial table)")
-        if self.column is not None and self.kind not in ("cue", "context"):
-            raise ValueError("a trial column is a cue (an event time) or a context (a label)")
+        if self.column is not None and self.kind in ("force", "stimulus"):
+            raise ValueError(
+                "a trial column is a cue (an event time), a context (a label), "
+                "or the onset of a stimulation or silencing"
+            )
+        lasts = self.column is not None and self.kind in ("stimulation", "silencing")
+        if lasts != (self.until is not None):
+            remedy = "write until: the trial column with its end" if lasts else "leave until out"
+            raise ValueError(f"an onset of stimulation or silencing has an end, and nothing else has, {remedy}")
+        return self
+
+    @model_validator(mode="after")
+    def _where_it_acts(self) -> InputSource:
+        if self.area is not None and self.kind in ("force", "context"):
+            what = "acts on the body" if self.kind == "force" else "holds for the whole brain"
+            raise ValueError(f"a {self.kind} {what}, leave area out")
+        if self.area is None and self.kind == "silencing":
+            raise ValueError("silencing needs the area that falls silent, write area: M1 or the like")
         return self
 
 
@@ -174,12 +196,32 @@ class _Brain(Part):
     def _positive(self) -> _Brain:
         counts = self.latents.values() if isinstance(self.latents, dict) else [self.latents]
         if not counts or any(not 1 <= n <= 512 for n in counts):
+class Price(Part):
+    """What messages between areas cost, so that an edge that the data do not need carries nothing."""
+
+    kind: Literal["kl", "l1"] = Field(
+        "l1",
+        description="kl: the nats that a message moves its target's next state by; l1: their root mean square over "
+        "a batch, which takes small messages to zero",
+    )
+    weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
+
+
+Edge = Annotated[str, Field(pattern=r"^[^:]+:[^:]+$", description="FROM:TO, two areas")]
+_DelayS = Annotated[float, Field(ge=0, le=0.5, allow_inf_nan=False)]
+
+
             raise ValueError("latents must be between 1 and 512, in every area")
         return self
 
 
 class ResidualMLP(_Brain):
     kind: Literal["residual_mlp"] = "residual_mlp"
+    edges: list[Edge] | None = Field(None, description="FROM:TO, which areas may speak to which; default all to all")
+    delay_s: _DelayS | dict[Edge, _DelayS] | Literal["learned"] = Field(
+        0.0, description="axons' delay beyond the step from bin to bin: for all edges, for each, or learned for each"
+    )
+    price: Price | None = Field(None, description="what messages cost; default nothing")
     hidden: Annotated[int, Field(ge=1, le=4096)] = Field(64, description="hidden units, over all areas")
 
 
@@ -188,6 +230,19 @@ class LinearBrain(_Brain):
 
 
 class LowRankRNN(_Brain):
+    @model_validator(mode="after")
+    def _edges_join_areas(self) -> _Brain:
+        areas = list(self.latents) if isinstance(self.latents, dict) else []
+        known = [f"{source}:{target}" for source in areas for target in areas if source != target]
+        named = [*(self.edges or ()), *(self.delay_s if isinstance(self.delay_s, dict) else ())]
+        for edge in named:
+            if edge not in known:
+                remedy = (
+                    f"write some of {', '.join(known)}" if known else "name several areas, latents: {M1: 8, PMd: 8}"
+                )
+                raise ValueError(f"{edge} joins no two areas of this brain, {remedy}")
+        return self
+
     kind: Literal["low_rank_rnn"]
     hidden: Annotated[int, Field(ge=1, le=4096)] = Field(
         128, description="rate units; the rank is the number of latents"
@@ -483,3 +538,15 @@ class Spec(Part):
         if self.inference.inputs == ["behavior"] and not behavior:
             raise ValueError("inference.inputs: [behavior] needs data.behavior")
         return self
+    @model_validator(mode="after")
+    def _areas_of_inputs_exist(self) -> Spec:
+        latents = self.model.brain.latents
+        known = list(latents) if isinstance(latents, dict) else []
+        for name, given in self.data.inputs.items():
+            if given.area is not None and given.area not in known:
+                remedy = (
+                    f"write {' or '.join(known)}" if known else "name its areas, model.brain.latents: {M1: 8, PMd: 8}"
+                )
+                raise ValueError(f"data.inputs.{name}: the brain has no area {given.area}, {remedy}")
+        return self
+

@@ -93,7 +93,7 @@ def as_closed_loop(system: LinearGaussian) -> ClosedLoop:
     """The same system through the program's own parts: a linear brain read out with white Gaussian noise."""
     n, units = len(system.initial_mean), len(system.readout_offset)
     areas = Areas(("brain",), (n,))
-    brain = Brain("linear", areas, n, 1, 0, 0, 0, 0, Individuals(1, 1, 0, 0), rank=1)
+    brain = Brain("linear", areas, n, None, 0, 0, 0, 0, Individuals(1, 1, 0, 0), rank=1)
     loop = ClosedLoop(brain, Gaussian(1, units, n, "white"), None, None, None, None, bin_s=0.01).double()
     with torch.no_grad():
         brain.recurrent.copy_((system.transition - torch.eye(n)).T)

@@ -49,9 +49,9 @@ def input_features(
 ) -> tuple[Features, Features]:
     """(inputs, forces) on the bins; zero where nothing is given.
 
-    A cue is 0 before its event's bin and 1 from it on. A context is its number, or one column a
-    label of `labels` (named context=label), over the whole trial. Raises DataError for a missing
-    column, a cue that is no time and an unknown label.
+    A cue is 0 before its event's bin and 1 from it on; a stimulation or silencing by its onset and end is 1 between.
+    A context is its number, or one column a label of `labels` (named context=label), over the whole trial. Raises
+    DataError for a missing column, an event that is no time and an unknown label.
     """
     inputs: list[Features] = []
     forces: list[Features] = []
@@ -61,29 +61,43 @@ def input_features(
             values = np.nan_to_num(binned(recording.inputs[name], grid, where=where), copy=False, nan=0.0)
             (forces if given.kind == "force" else inputs).append(_series_features(name, values, "a.u."))
             continue
-        column = input_column(recording.trials, name, given, where)[grid.rows]
+        column = input_column(recording.trials, given.column, where)[grid.rows]
         if given.kind == "cue":
-            inputs.append(_cue(name, column, grid, where))
+            inputs.append(_step(name, _since(column, grid, where), grid))
+        elif given.until is not None:
+            over = _since(input_column(recording.trials, given.until, where)[grid.rows], grid, where)
+            inputs.append(_step(name, _since(column, grid, where) & ~over, grid))
         else:
             inputs.append(_context(name, column, grid, labels.get(name), where))
     return _beside(inputs, grid), _beside(forces, grid)
 
 
-def input_column(table: IntervalTable | None, name: str, given: InputSource, where: str) -> NDArray[Any]:
-    """The trial column of a cue or context, (row,). Raises DataError if there is none."""
+def input_of(column: str, spec: Spec) -> InputSource | None:
+    """The spec's input that a column of `input_features` comes from; None if it is none of them."""
+    names = (column, column.partition("=")[0], column.rpartition("_")[0])
+    return next((spec.data.inputs[name] for name in names if name in spec.data.inputs), None)
+
+
+def input_column(table: IntervalTable | None, column: str, where: str) -> NDArray[Any]:
+    """A column of the trial table, (row,). Raises DataError if there is none."""
     columns = table.columns if table is not None else {}
-    if given.column not in columns:
-        remedy = did_you_mean(str(given.column), columns) if table is not None else "a trial column needs data.trials"
-        raise DataError(f"there is no trial column {given.column!r}", where=where, remedy=remedy)
-    return columns[given.column]
+    if column not in columns:
+        remedy = did_you_mean(column, columns) if table is not None else "a trial column needs data.trials"
+        raise DataError(f"there is no trial column {column!r}", where=where, remedy=remedy)
+    return columns[column]
 
 
-def _cue(name: str, event_s: NDArray[Any], grid: Grid, where: str) -> Features:
+def _since(event_s: NDArray[Any], grid: Grid, where: str) -> NDArray[np.bool_]:
+    """(trial, time): the bin of each trial's event and those after it; none where it never came (NaN)."""
     if event_s.dtype.kind not in "iuf":
-        raise DataError("a cue column holds event times in s", where=where, remedy="write kind: context for labels")
-    first = np.floor((event_s - grid.start_s) / grid.bin_s + SLACK)  # NaN: the cue never came, and no bin is reached
-    step = (np.arange(grid.n_time) >= first[:, None]) & grid.mask()
-    return Features(step[..., None].astype(np.float32), [name], ["a.u."])
+        raise DataError("a column of events holds times in s", where=where, remedy="write kind: context for labels")
+    first = np.floor((event_s - grid.start_s) / grid.bin_s + SLACK)
+    reached: NDArray[np.bool_] = np.arange(grid.n_time) >= first[:, None]
+    return reached
+
+
+def _step(name: str, on: NDArray[np.bool_], grid: Grid) -> Features:
+    return Features((on & grid.mask())[..., None].astype(np.float32), [name], ["a.u."])
 
 
 def _context(name: str, column: NDArray[Any], grid: Grid, labels: Sequence[str] | None, where: str) -> Features:

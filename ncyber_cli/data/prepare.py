@@ -16,6 +16,7 @@ from ncyber_cli.data.grid import Grid, aligned_grid, recorded_span_s, trial_grid
 from ncyber_cli.data.observation import observe
 from ncyber_cli.data.recording import TRAIN, IntervalTable, NeuralStream, Recording, Session
 from ncyber_cli.data.select import select
+from ncyber_cli.data.silencing import silence
 from ncyber_cli.data.split import split_by_column, split_trials
 from ncyber_cli.data.units import check_areas, choose_units, held_out_units
 from ncyber_cli.errors import DataError
@@ -73,7 +74,7 @@ def prepare(recording: Recording, spec: Spec, labels: Mapping[str, Sequence[str]
         check_areas(streams, unit_area, list(spec.model.brain.latents), where=where)
     body = body_features(recording, spec, grid)
     inputs, forces = input_features(recording, spec, grid, labels or {})
-    return Session(
+    session = Session(
         animal=recording.animal,
         session=recording.session,
         path=recording.path,
@@ -110,12 +111,13 @@ def context_labels(recordings: Sequence[Recording], spec: Spec) -> dict[str, lis
     """Sorted labels of every text context over the rows that trials.where keeps, in all recordings."""
     labels: dict[str, list[str]] = {}
     for name, given in spec.data.inputs.items():
+    return silence(session, spec)
         if given.kind != "context" or given.column is None:
             continue
         found: set[str] = set()
         for recording in recordings:
             where = f"{recording.path.name}: inputs.{name}"
-            column = input_column(recording.trials, name, given, where)
+            column = input_column(recording.trials, given.column, where)
             if column.dtype.kind == "U":
                 found.update(column[_selected(recording, spec.data)].tolist())
         if found:

@@ -100,3 +100,10 @@ class Session:
     force: NDArray[np.float32]  # (trial, time, n_force), zeros where none is recorded; n_force 0 if not declared
     trials: IntervalTable | None = None  # the kept rows, in the order of trial_id
     unit_label: list[str] = field(default_factory=list)  # (unit,) who it is in every session; empty: nobody knows
+    floor: NDArray[np.float64] | None = None  # (unit,) per bin while its area is silenced; None: no area ever is
+    absent: list[str] = field(default_factory=list)  # neural sources of the spec that the file does not have
+
+    def clock(self) -> NDArray[np.float64]:
+        """When each trial begins, (trial,): s of session time, or its place in line where the file keeps no time."""
+        begin = self.time_s[:, 0]
+        return np.arange(len(begin), dtype=np.float64) if np.ptp(begin) == 0 else begin

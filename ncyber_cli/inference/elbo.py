@@ -120,7 +120,9 @@ def sample_posterior(
     messages = model.encoder(view) if messages is None else messages
     seen = view.seen.T
     variance = loop.latent_variance(seen.shape[0])
-    correction, constant = diagonal_correction(messages.latent, messages.latent_log_ratio, variance, noise.latent, seen)
+    correction, constant = diagonal_correction(
+        messages.latent, messages.latent_log_ratio, variance, noise.latent, seen, loop.silent(batch.input)
+    )
     objective, chain, kl_objective = None, None, torch.zeros_like(constant)
     if loop.objective is not None:
         found = objective_posterior(loop.objective, messages, noise.objective, seen)
@@ -161,7 +163,10 @@ def given_of(
     force = batch.force.transpose(0, 1) if batch.force.shape[2] else None
     embedding = loop.brain.individuals(batch.animal, batch.session, noise.embedding)
     inputs = batch.input.transpose(0, 1)
-    return Given(batch.animal, inputs, embedding, force, objective, actuator, body, known, body_noise)
+    silent = loop.silent(batch.input)
+    return Given(
+        batch.animal, inputs, embedding, force, objective, actuator, body, known, body_noise, silent=silent
+    )
 
 
 def _first_actuator(loop: ClosedLoop, messages: Messages, noise: Tensor) -> tuple[Tensor | None, Tensor]:

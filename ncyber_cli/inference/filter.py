@@ -21,13 +21,14 @@ def diagonal_correction(
     prior_variance: Tensor,
     standard_noise: Float[Tensor, "time trial n"],
     seen: Bool[Tensor, "time trial"],
+    silent: Bool[Tensor, "time trial n"] | None = None,
 ) -> tuple[Correction, Float[Tensor, "time trial"]]:
     """The correction, and the part of its KL that does not depend on the sample; blind bins keep the prior.
 
-    `log_ratio` is log(L Q), the message's precision over the prior's: as Q shrinks in training the
-    gain stays, and Q is felt through the noise that it injects.
+    So do `silent` latents, of which nothing can be learned. `log_ratio` is log(L Q), the message's precision over the
+    prior's: as Q shrinks in training the gain stays, and Q is felt through the noise that it injects.
     """
-    here = seen[..., None]
+    here = seen[..., None] if silent is None else seen[..., None] & ~silent
     gain = torch.sigmoid(log_ratio) * here
     noise = (prior_variance * (1 - gain)).sqrt() * standard_noise
     return Correction(target, gain, noise), 0.5 * (softplus(log_ratio) * here - gain).sum(-1)

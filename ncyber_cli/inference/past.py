@@ -24,6 +24,12 @@ class Past:
         index = (self.bins[:, None] - 1 + bins).clamp(max=n_time - 1)
         return whole[torch.arange(len(whole), device=whole.device)[:, None], index]
 
+    def before(self) -> Float[Tensor, "trial bin n_latent"]:
+        """The latents before the scene's first bin, newest first; where there are no more the first one repeats."""
+        latents = self.groups["latents"]
+        back = (self.bins[:, None] - 2 - torch.arange(latents.shape[1], device=latents.device)).clamp(min=0)
+        return latents.gather(1, back[:, :, None].expand_as(latents))
+
     def followed_by(self, own: dict[str, Tensor]) -> dict[str, Tensor]:
         """Whole trials: the past, then what the model makes of them, (trial, time, feature)."""
         joined = {}

@@ -127,7 +127,8 @@ def causal_moments(
     if law is not None and model.causal_prototypes is not None:
         probability = model.causal_prototypes(state, len(law.position)).exp().transpose(0, 1)
         moments[PROTOTYPES] = Moments(probability, torch.full_like(probability, torch.nan))
-    moments["rates"] = rate_moments(loop.emission, latents, batch.session)
+    rates = rate_moments(loop.emission, latents, batch.session)
+    moments["rates"] = Moments(loop.at_floor(rates.mean, batch.session, batch.input), rates.sd)
     if loop.body is not None:
         missing = torch.where(shown.body_recorded, 0.0, torch.nan).to(shown.body.dtype)
         moments["body"] = Moments(shown.body + missing, missing)
@@ -185,6 +186,7 @@ def sample_groups(
         known = batch.observed & batch.encodable[:, None] & seen[:, None]
         private, _ = emission.private(batch.observation, known, predictor, batch.session)
         found["rates"] = found["rates"] + torch.where(seen[:, None], 0.0, private)
+    found["rates"] = model.loop.at_floor(found["rates"], batch.session, batch.input)
     return found
 
 

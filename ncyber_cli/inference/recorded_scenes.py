@@ -68,7 +68,7 @@ def scene_part_way(
     if posterior.objective is not None:
         objective = posterior.objective.transpose(0, 1)
     given = given_of(model, seen, noise, posterior.objective, None, None)
-    groups = groups_of(model, happened, posterior.objective, batch.session)
+    groups = groups_of(model, happened, posterior.objective, batch.session, batch.input)
     past = Past(bins, groups, model.loop.history(given, happened, bins - 1))
     now = {name: past.from_here(values)[:, 0] for name, values in groups.items()}
     objective = past.from_here(objective)

@@ -89,10 +89,12 @@ def play(
         body_noise,
         line,
         sensed=closed,
+        before=None if scene.past is None else scene.past.before(),
+        silent=_silent(model, scene),
         plant=plant,
     )
     correction = _starting_at(scene.latent, _prior(model, path))
-    return Happening(loop.unroll(given, _held_silent(scene.silent, correction)), objective)
+    return Happening(loop.unroll(given, correction), objective)
 
 
 @torch.no_grad()
@@ -107,12 +109,16 @@ def rollout(
 ) -> dict[str, Float[Tensor, "trial time feature"]]:
     """One sample of the model's future, as the groups of a results file; the arguments are those of `play`."""
     happening = play(model, scene, noise, closed=closed, noisy=noisy, plant=plant)
-    found = groups_of(model, happening.trajectory, happening.objective, scene.session)
+    found = groups_of(model, happening.trajectory, happening.objective, scene.session, scene.input)
     return found if scene.past is None else scene.past.followed_by(found)
 
 
 def groups_of(
-    model: NeuroModel, happened: Trajectory, objective: Tensor | None, session: Int[Tensor, " trial"]
+    model: NeuroModel,
+    happened: Trajectory,
+    objective: Tensor | None,
+    session: Int[Tensor, " trial"],
+    given: Float[Tensor, "trial time n_input"],
 ) -> dict[str, Float[Tensor, "trial time feature"]]:
     """The groups of a results file, with controls and objectives of the step that ends in each bin."""
     groups = {
@@ -124,7 +130,8 @@ def groups_of(
     }
     found = {name: values.transpose(0, 1) for name, values in groups.items() if values is not None}
     emission = model.loop.emission
-    return found | {"rates": emission.rate(emission.predictor(found["latents"], session), session)}
+    rates = emission.rate(emission.predictor(found["latents"], session), session)
+    return found | {"rates": model.loop.at_floor(rates, session, given)}
 
 
 def set_objective(scene: Scene, schedule: Float[Tensor, "#trial time n_objective"]) -> Scene:
@@ -149,12 +156,13 @@ def _starting_at(latent: Tensor | None, prior: Correction) -> Correction:
     return Correction(target, first.to(latent.dtype).expand_as(target), torch.where(first, 0.0, prior.noise))
 
 
-def _held_silent(silent: Tensor | None, free: Correction) -> Correction:
-    """A gain of one holds a latent at its target, here zero, whatever its own dynamics say."""
-    if silent is None:
-        return free
-    kept = (~silent).to(free.target.dtype)
-    return Correction(free.target * kept, torch.where(silent, 1.0, free.gain), free.noise * kept)
+def _silent(model: NeuroModel, scene: Scene) -> Bool[Tensor, "time trial n_latent"] | None:
+    """Latents that are silenced by an intervention, or by the scene's inputs."""
+    by_input = model.loop.silent(scene.input)
+    if scene.silent is None:
+        return by_input
+    everywhere = scene.silent.expand(scene.input.shape[1], len(scene.animal), -1)
+    return everywhere if by_input is None else everywhere | by_input
 
 
 def _from_here(past: Past, path: PathNoise) -> PathNoise:

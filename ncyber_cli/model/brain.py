@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ncyber_cli.model.messages import Edge, Messages
+from ncyber_cli.model.messages import Axons, Edge, Messages, Wiring
 from ncyber_cli.model.meta import Individuals
 from ncyber_cli.model.modulation import Modulation, Shift
 
@@ -52,6 +52,7 @@ class BrainWeights:
     feedback: Float[Tensor, "n_feedback hidden"] | None
     out: Float[Tensor, "hidden n_latent"]
     shift: Shift | None
+    received: Float[Tensor, "channel hidden"] | None = None  # where messages are on their way for a while
 
 
 class Brain(nn.Module):
@@ -60,6 +61,7 @@ class Brain(nn.Module):
     area_mask: Tensor
     out_mask: Tensor
     context_columns: Tensor
+    input_mask: Tensor | None
     input_mean: Tensor
     input_sd: Tensor
     control_scale: Tensor
@@ -71,7 +73,7 @@ class Brain(nn.Module):
         kind: Literal["residual_mlp", "linear", "low_rank_rnn"],
         areas: Areas,
         hidden: int,
-        messages: int,
+        wiring: Wiring | None,
         n_control: int,
         n_feedback: int,
         n_input: int,
@@ -80,6 +82,7 @@ class Brain(nn.Module):
         rank: int,
         leak: float = 0.0,
         context_columns: Sequence[int] = (),
+        input_areas: Sequence[Sequence[str] | None] = (),
     ) -> None:
         super().__init__()
         self.kind, self.areas, self.leak, self.individuals = kind, areas, leak, individuals
@@ -98,14 +101,15 @@ class Brain(nn.Module):
         self.feedback = _drive(n_feedback, hidden)
         self.input = _drive(n_input, hidden)
         self.objective = _drive(n_objective, hidden)
+        self.register_buffer("input_mask", _reach(input_areas, areas, hidden_area), persistent=False)
         self.register_buffer("input_mean", torch.zeros(n_input))
         self.register_buffer("input_sd", torch.ones(n_input))
         self.register_buffer("control_scale", torch.ones(()))
         self.register_buffer("feedback_mean", torch.zeros(n_feedback))
         self.register_buffer("feedback_sd", torch.ones(n_feedback))
         self.messages = None  # a single area has nobody to speak to
-        if len(areas.names) > 1:
-            self.messages = Messages(areas.names, latent_area, hidden_area, messages)
+        if wiring is not None and wiring.edges:
+            self.messages = Messages(areas.names, latent_area, hidden_area, wiring)
         if kind == "linear":
             nn.init.zeros_(self.recurrent)
         self.modulation = None
@@ -136,8 +140,10 @@ class Brain(nn.Module):
 
         `given` are the inputs of the first bin: a context holds for the whole trial.
         """
-        recurrent = self.recurrent * self.area_mask
-        if self.messages is not None:
+        recurrent, received = self.recurrent * self.area_mask, None
+        if self.messages is not None and self.messages.n_bin:
+            received = self.messages.received()
+        elif self.messages is not None:
             recurrent = recurrent + self.messages.sent() @ self.messages.received()
         shift = None
         if self.modulation is not None:
@@ -150,7 +156,14 @@ class Brain(nn.Module):
             feedback=None if self.feedback is None else self.feedback / self.feedback_sd[:, None],
             out=self.out * self.out_mask,
             shift=shift,
+            received=received,
         )
+
+    def axons(self, latent: Float[Tensor, "trial n_latent"], before: Tensor | None) -> Axons | None:
+        """What is on its way in the bin of `latent`, after those of `before` (trial, past, n_latent), newest first."""
+        if self.messages is None or self.messages.n_bin == 0:
+            return None
+        return Axons(self.messages.sent(), self.messages.arriving(), latent, before)
 
     def drive(
         self, weights: BrainWeights, given: Tensor, objective: Tensor | None
@@ -163,7 +176,8 @@ class Brain(nn.Module):
             total = total + weights.shift.bias
         total = total.expand(*given.shape[:2], self.hidden)
         if self.input is not None:
-            total = total + self._standard(given) @ self.input
+            weight = self.input if self.input_mask is None else self.input * self.input_mask
+            total = total + self._standard(given) @ weight
         if self.objective is not None and objective is not None:
             total = total + objective @ self.objective
         return total
@@ -172,10 +186,18 @@ class Brain(nn.Module):
         return (given - self.input_mean) / self.input_sd
 
     def step(
-        self, weights: BrainWeights, latent: Tensor, control: Tensor | None, feedback: Tensor | None, drive: Tensor
+        self,
+        weights: BrainWeights,
+        latent: Tensor,
+        control: Tensor | None,
+        feedback: Tensor | None,
+        drive: Tensor,
+        heard: Tensor | None = None,
     ) -> Float[Tensor, "trial n_latent"]:
-        """The prior mean of the next latent."""
+        """The prior mean of the next latent; `heard` are the messages that arrive, where they take time."""
         total = torch.addmm(drive, latent, weights.recurrent)
+        if heard is not None and weights.received is not None:
+            total = torch.addmm(total, heard, weights.received)
         if control is not None and weights.control is not None:
             total = torch.addmm(total, control, weights.control)
         if feedback is not None and weights.feedback is not None:
@@ -188,9 +210,30 @@ class Brain(nn.Module):
             return torch.addmm(latent, torch.tanh(total), weights.out) - self.leak * latent
         return torch.addmm(latent, torch.tanh(total), weights.out)
 
+    def message_nats(
+        self, latent: Float[Tensor, "time trial n_latent"], variance: Float[Tensor, " n_latent"], **how: bool
+    ) -> Float[Tensor, "time trial edge"]:
+        """What passes along each edge in each bin; see Messages.nats."""
+        assert self.messages is not None
+        response = self.out * self.out_mask
+        if self.kind == "linear":
+            response = torch.eye(self.hidden, device=latent.device, dtype=latent.dtype)
+        return self.messages.nats(latent, response, variance, **how)
+
     def log_prior(self) -> Float[Tensor, ""]:
-        return self.individuals.log_prior()
+        own = self.individuals.log_prior()
+        return own if self.messages is None else own + self.messages.log_prior()
 
 
 def _drive(n_in: int, hidden: int) -> nn.Parameter | None:
     return nn.Parameter(0.3 / math.sqrt(n_in) * torch.randn(n_in, hidden)) if n_in else None
+
+
+def _reach(
+    input_areas: Sequence[Sequence[str] | None], areas: Areas, hidden_area: Int[Tensor, " hidden"]
+) -> Float[Tensor, "n_input hidden"] | None:
+    """Which hidden units each input reaches: those of the areas that are named for it, all where none are (None)."""
+    if all(named is None for named in input_areas):
+        return None
+    reach = [[named is None or name in named for name in areas.names] for named in input_areas]
+    return torch.tensor(reach)[:, hidden_area].float()

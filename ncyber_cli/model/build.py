@@ -18,9 +18,11 @@ from ncyber_cli.model.meta import Individuals
 from ncyber_cli.model.objective import Objective
 
 _LATENT_GOAL_DIMENSIONS = 2  # without a body and without a word in the spec
+from ncyber_cli.model.messages import Price, Wiring, wiring
 
 
 def build_model(spec: specs.Model, layout: Layout, generator: torch.Generator) -> ClosedLoop:
+from ncyber_cli.model.silencing import Silencing
     """The untrained model; random weights come from `generator` alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
@@ -50,7 +52,7 @@ def _build(spec: specs.Model, layout: Layout) -> ClosedLoop:
         spec.brain.kind,
         areas,
         hidden=areas.size if spec.brain.kind == "linear" else spec.brain.hidden,
-        messages=spec.brain.messages,
+        wiring=_wiring(spec.brain, layout),
         n_control=n_control,
         n_feedback=0 if environment is None else environment.n_body,
         n_input=len(layout.input_names),
@@ -60,11 +62,38 @@ def _build(spec: specs.Model, layout: Layout) -> ClosedLoop:
         leak=layout.bin_s / spec.brain.time_constant_s if spec.brain.kind == "low_rank_rnn" else 0.0,
         context_columns=layout.context_columns,
     )
+        input_areas=_input_areas(layout),
     brain.standardise_inputs(torch.tensor(layout.input_mean), torch.tensor(layout.input_sd))
     if controller is not None:
         brain.standardise(controller.control_scale, torch.tensor(layout.body_mean), torch.tensor(layout.body_sd))
     emission = _emission(spec, layout, areas)
-    return ClosedLoop(brain, emission, controller, objective, body, environment, layout.bin_s)
+    silencing = _silencing(layout, areas)
+    return ClosedLoop(brain, emission, controller, objective, body, environment, layout.bin_s, silencing)
+
+
+def _wiring(brain: specs.ResidualMLP | specs.LinearBrain | specs.LowRankRNN, layout: Layout) -> Wiring:
+    price = None if brain.price is None else Price(brain.price.kind, brain.price.weight)
+    return wiring(layout.area_names, brain.messages, layout.bin_s, brain.edges, brain.delay_s, price)
+
+
+def _input_areas(layout: Layout) -> list[list[str] | None]:
+    """The areas that each input drives, None for all; a silencing drives none."""
+    named = [None if area is None else [area] for area in layout.input_area]
+    return [[] if column in layout.silencing_columns else areas for column, areas in enumerate(named)]
+
+
+def _silencing(layout: Layout, areas: Areas) -> Silencing | None:
+    columns = layout.silencing_columns
+    if not columns:
+        return None
+    latent_area = areas.latent_area()
+    latents = torch.stack([latent_area == areas.names.index(str(layout.input_area[column])) for column in columns])
+    units = torch.zeros(len(columns), len(layout.sessions), layout.n_unit, dtype=torch.bool)
+    for index, session in enumerate(layout.sessions):
+        for row, column in enumerate(columns):
+            silenced = [area == layout.input_area[column] for area in session.unit_area]
+            units[row, index, : len(silenced)] = torch.tensor(silenced)
+    return Silencing(columns, latents, units, torch.tensor(layout.floor))
 
 
 def _body(spec: specs.NoBody | specs.PointMass | specs.LinearBody, layout: Layout) -> PointMass | LinearBody | None:

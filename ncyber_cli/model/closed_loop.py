@@ -25,6 +25,7 @@ from ncyber_cli.model.emission import Emission
 from ncyber_cli.model.environment import DelayLine
 from ncyber_cli.model.gauss_markov import Correction, correct
 from ncyber_cli.model.objective import Objective
+from ncyber_cli.model.silencing import Silencing, held, kept_share
 
 LOG_VARIANCE_FLOOR = -14.0  # latents start at unit variance; below this the brain would have no noise at all
 
@@ -50,6 +51,8 @@ class Given:
     body_noise: Float[Tensor, "time trial n_residual"] | None = None
     line: Float[Tensor, "trial past n"] | None = None  # body and surprises before the first bin; None: it was at rest
     sensed: bool = True  # False: the brain is told nothing after the first bin (open loop)
+    before: Float[Tensor, "trial past n_latent"] | None = None  # latents before the first bin, newest first
+    silent: Bool[Tensor, "time trial n_latent"] | None = None  # latents that are held at zero
     plant: Plant | None = None  # moves the body in place of the model's own; where it differs the brain is surprised
 
 
@@ -78,8 +81,10 @@ class ClosedLoop(nn.Module):
         body: Body | None,
         environment: DelayLine | None,
         bin_s: float,
+        silencing: Silencing | None = None,
     ) -> None:
         super().__init__()
+        self.silencing = silencing
         self.brain, self.emission, self.controller = brain, emission, controller
         self.objective, self.body, self.environment, self.bin_s = objective, body, environment, bin_s
         n = brain.areas.size
@@ -98,6 +103,7 @@ class ClosedLoop(nn.Module):
 
     def unroll(self, given: Given, correction: Correction) -> Trajectory:
         """Run the loop over every bin of `correction`; a sample of all that happens."""
+        correction = held(given.silent, correction)
         weights = self.brain.at(given.embedding, given.input[0])
         goal = None if self.objective is None or given.objective is None else self.objective.normalise(given.objective)
         drive = self.brain.drive(weights, given.input, goal).unbind(0)
@@ -105,10 +111,12 @@ class ClosedLoop(nn.Module):
         prior = self.initial_mean.expand_as(target[0])
         latent = correct(prior, target[0], gain[0], noise[0])
         loop = _BodyLoop(self, given) if self.controller is not None else None
+        axons = self.brain.axons(latent, given.before)
         latents, priors = [latent], [prior]
         for t in range(1, len(drive)):
             control, feedback = (None, None) if loop is None else loop.step(t, latent)
-            prior = self.brain.step(weights, latent, control, feedback, drive[t])
+            heard = None if axons is None else axons.carry(latent)
+            prior = self.brain.step(weights, latent, control, feedback, drive[t], heard)
             latent = correct(prior, target[t], gain[t], noise[t])
             priors.append(prior)
             latents.append(latent)
@@ -137,6 +145,29 @@ class ClosedLoop(nn.Module):
         back = (last[:, None] - bins).clamp(min=0)
         return both.gather(1, back[:, :, None].expand(-1, -1, both.shape[2]))
 
+    def silent(self, given: Float[Tensor, "trial time n_input"]) -> Bool[Tensor, "time trial n_latent"] | None:
+        """Latents that are silenced under these inputs; None where none ever are."""
+        return None if self.silencing is None else self.silencing.latents(given).transpose(0, 1)
+
+    def at_floor(
+        self,
+        rates: Float[Tensor, "trial time unit"],
+        session: Int[Tensor, " trial"],
+        given: Float[Tensor, "trial time n_input"],
+    ) -> Float[Tensor, "trial time unit"]:
+        """The rates under these inputs: those of silenced units are at their floor."""
+        return rates if self.silencing is None else self.silencing.rates(rates, given, session)
+
+    def message_cost(
+        self, latent: Float[Tensor, "time trial n_latent"], inside: Bool[Tensor, "time trial"]
+    ) -> Float[Tensor, ""] | None:
+        """What the spec has messages cost over these bins, in nats; None where they are free."""
+        messages = self.brain.messages
+        if messages is None or messages.price is None:
+            return None
+        variance = self.log_process_variance.detach().clamp(min=LOG_VARIANCE_FLOOR).exp()
+        return messages.cost(self.brain.message_nats(latent, variance), inside)
+
     def log_prior(self) -> Float[Tensor, ""]:
         """Hierarchical priors of every part, up to a constant."""
         total = self.brain.log_prior()
@@ -157,6 +188,7 @@ class _BodyLoop:
         self.here = model.controller.at(given.animal)
         self.goal = given.objective.unbind(0)
         self.actuator = given.actuator
+        self.kept = None if given.silent is None else kept_share(model.controller, given.silent).unbind(0)
         self.history: dict[str, list[Tensor]] = {"control": [self.actuator], "actuator": [self.actuator], "gate": []}
         if model.body is not None:
             self._start_body(model.body)
@@ -193,6 +225,8 @@ class _BodyLoop:
                 self.believed = self.body
             belief = Belief(self.believed, self.actuator)
         control, gate = self.controller.command(self.here, latent, self.goal[t], belief)
+        if self.kept is not None:
+            control, gate = self.kept[t - 1] * control, self.kept[t - 1] * gate
         before = self.actuator
         if body is None or self.follow is None:
             self.actuator = control

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from ncyber_cli.model.body import PointMass, muscle_lag
 from ncyber_cli.model.closed_loop import ClosedLoop
-from ncyber_cli.model.controller.weakened import WeakenedController, kept_share
 from ncyber_cli.model.messages import Edge
 
 
@@ -22,17 +21,10 @@ def latents_of(loop: ClosedLoop, areas: Sequence[str]) -> Bool[Tensor, " n_laten
     return chosen[brain.latent_area()].to(loop.initial_mean.device)
 
 
-def silence_areas(loop: ClosedLoop, areas: Sequence[str], units: Bool[Tensor, "session unit"]) -> ClosedLoop:
-    """Their units emit nothing, and the command loses the share that they carry.
-
-    That the areas neither send nor receive is the business of the rollout, which holds their latents at zero
-    (`Scene.silent`): messages and the gate are linear in the latents of the area that sends.
-    """
+def silence_units(loop: ClosedLoop, units: Bool[Tensor, "session unit"]) -> ClosedLoop:
+    """These units emit nothing. What their areas no longer do in the loop is `Scene.silent`'s business."""
     changed = deepcopy(loop)
     changed.emission.silence(units)
-    if changed.controller is not None:
-        kept = kept_share(changed.controller, latents_of(loop, areas))
-        changed.controller = WeakenedController(changed.controller, kept)
     return changed
 
 

@@ -53,6 +53,10 @@ class Layout:
 
     @property
     def n_position(self) -> int:
+    input_area: list[str | None] = field(default_factory=list)  # the one that an input reaches; None: all of them
+    silencing_columns: list[int] = field(default_factory=list)  # inputs that silence their area
+    floor: list[list[float]] = field(default_factory=list)  # (session, unit) per bin while silenced, if any ever is
+
         return sum(name.startswith("position_") for name in self.body_names)
 
     @property

@@ -15,7 +15,7 @@ from ncyber_cli.errors import UsageError
 from ncyber_cli.inference.elbo import NeuroModel
 from ncyber_cli.inference.rollout import Scene, set_objective
 from ncyber_cli.model.closed_loop import ClosedLoop
-from ncyber_cli.model.interventions import cut_edges, latents_of, silence_areas, with_embedding_of
+from ncyber_cli.model.interventions import cut_edges, latents_of, silence_units, with_embedding_of
 from ncyber_cli.pipeline.body_changes import change_body, change_delay
 from ncyber_cli.pipeline.objective_schedule import INFERRED, TRIAL, Schedule, read_schedule
 from ncyber_cli.pipeline.open_run import OpenRun
@@ -109,7 +109,7 @@ def planned(run: OpenRun, name: str, wanted: Interventions, *, recorded: bool) -
     loop, silent = run.model.loop, None
     if wanted.silence:
         silent = _silent(run, wanted.silence)
-        loop = silence_areas(loop, wanted.silence, _units(run, wanted.silence))
+        loop = silence_units(loop, _units(run, wanted.silence))
     if wanted.cut:
         loop = cut_edges(loop, [_edge(loop, text) for text in wanted.cut])
     for text in wanted.body:

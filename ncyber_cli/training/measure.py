@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncyber_cli.data.batches import Cohort
+from ncyber_cli.data.features import input_of
 from ncyber_cli.data.recording import TRAIN, Session
 from ncyber_cli.errors import DataError
 from ncyber_cli.model.layout import Layout, SessionLayout
@@ -41,6 +42,7 @@ def measure(spec: Spec, cohort: Cohort) -> Layout:
         animal_embedding=spec.model.animals.embedding if len(cohort.animals) > 1 else 0,
         session_embedding=spec.model.animals.session_embedding if len(cohort.sessions) > len(cohort.animals) else 0,
         **_contexts(spec, cohort),
+        **_areas_of_inputs(spec, cohort),
         **scales,
     )
 
@@ -66,6 +68,21 @@ def _contexts(spec: Spec, cohort: Cohort) -> dict[str, Any]:
         "context_columns": columns,
         "input_mean": np.where(is_context, first.mean(0, dtype=np.float64), 0.0).tolist(),
         "input_sd": np.where(is_context & (sd > 0), sd, 1.0).tolist(),
+    }
+
+
+def _areas_of_inputs(spec: Spec, cohort: Cohort) -> dict[str, Any]:
+    """Where inputs act, and what the units of silenced areas emit."""
+    given = [input_of(name, spec) for name in cohort.sessions[0].input_names]
+    silencing = [column for column, each in enumerate(given) if each is not None and each.kind == "silencing"]
+    floor = np.zeros((len(cohort.sessions), cohort.n_unit))
+    for index, session in enumerate(cohort.sessions):
+        if session.floor is not None:
+            floor[index, : len(session.floor)] = session.floor
+    return {
+        "input_area": [None if each is None else each.area for each in given],
+        "silencing_columns": silencing,
+        "floor": floor.tolist() if silencing else [],
     }
 
 

@@ -61,6 +61,9 @@ def loss_of(
     terms = elbo_terms(model, batch, posterior, blinding.scored, targets)
     objective = terms.elbo(kl_weight) + terms.taught + _CAUSAL_WEIGHT * terms.causal
     prior = model.loop.log_prior() * (len(batch.session) / n_trial)
+    cost = model.loop.message_cost(posterior.trajectory.latent, batch.mask.T)
+    if cost is not None:
+        prior = prior - cost
     n_bin = batch.mask.sum().clamp(min=1)
     return -(objective.sum() + prior) / n_bin, terms, posterior
 

@@ -1,4 +1,4 @@
-"""Three areas with known edges, seen as a lab would see them: spikes, stimuli, and trials in which areas are disturbed."""
+"""Three areas with known edges as a lab sees them: spikes, stimuli, and trials in which an area is disturbed."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ncyber_cli.model.brain import Areas, Brain, BrainWeights
+from ncyber_cli.model.messages import wiring
 from ncyber_cli.model.meta import Individuals
 
 KINDS = pytest.mark.parametrize("kind", ["residual_mlp", "linear", "low_rank_rnn"])
@@ -20,7 +21,7 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
 def make_brain(kind: str, areas: Areas = AREAS, size: int = 2) -> Brain:
     """Every weight random, every drive present."""
     torch.manual_seed(0)
-    brain = Brain(kind, areas, 12, 2, 2, 4, 1, 2, Individuals(2, 2, size, 0), rank=3, leak=0.2).double()  # type: ignore[arg-type]
+    brain = Brain(kind, areas, 12, wiring(areas.names, 2, 0.02), 2, 4, 1, 2, Individuals(2, 2, size, 0), rank=3, leak=0.2).double()  # type: ignore[arg-type]
     with torch.no_grad():
         for seed, parameter in enumerate(brain.parameters()):
             parameter.copy_(random(*parameter.shape, seed=seed))
@@ -124,7 +125,7 @@ def test_a_leaky_network_without_input_forgets() -> None:
 def test_a_context_shifts_the_weights_smoothly_and_not_at_its_mean() -> None:
     """At the mean context the brain is the shared one; the shift is in units of the context's spread."""
     torch.manual_seed(0)
-    brain = Brain("linear", AREAS, 12, 2, 0, 0, 2, 0, Individuals(1, 1, 0, 0), rank=3, context_columns=[1]).double()
+    brain = Brain("linear", AREAS, 12, None, 0, 0, 2, 0, Individuals(1, 1, 0, 0), rank=3, context_columns=[1]).double()
     brain.standardise_inputs(torch.tensor([0.0, 50.0]), torch.tensor([1.0, 20.0]))
 
     def gain(context: float) -> torch.Tensor:

@@ -16,7 +16,6 @@ from ncyber_cli.inference.rollout import Scene, rollout
 from ncyber_cli.inference.trial_noise import TrialKey, path_noise
 from ncyber_cli.model.brain import Brain
 from ncyber_cli.model.closed_loop import ClosedLoop
-from ncyber_cli.model.controller.weakened import kept_share
 from ncyber_cli.model.interventions import (
     cut_edges,
     latents_of,
@@ -25,9 +24,10 @@ from ncyber_cli.model.interventions import (
     scale_noise,
     set_delay,
     set_lag,
-    silence_areas,
+    silence_units,
     with_embedding_of,
 )
+from ncyber_cli.model.silencing import kept_share
 
 STEPS = 30
 KEYS = [TrialKey("a", "s0", "0"), TrialKey("b", "s1", "0")]
@@ -77,11 +77,11 @@ def units_of(model: NeuroModel, area: str) -> Tensor:
 
 def silenced(model: NeuroModel, *areas: str) -> tuple[NeuroModel, Tensor]:
     units = torch.stack([units_of(model, area) for area in areas]).any(0)
-    return changed(model, lambda loop: silence_areas(loop, areas, units)), latents_of(model.loop, areas)
+    return changed(model, lambda loop: silence_units(loop, units)), latents_of(model.loop, areas)
 
 
 CHANGES: dict[str, Callable[[ClosedLoop], ClosedLoop]] = {
-    "silence": lambda loop: silence_areas(loop, ["M1"], torch.ones(2, loop.emission.n_unit, dtype=torch.bool)),
+    "silence": lambda loop: silence_units(loop, torch.ones(2, loop.emission.n_unit, dtype=torch.bool)),
     "cut": lambda loop: cut_edges(loop, [("M1", "PMd"), ("PMd", "M1")]),
     "load": lambda loop: load_body(loop, torch.tensor([2.0, 3.0])),
     "lag": lambda loop: set_lag(loop, 0.2),
@@ -135,7 +135,7 @@ def test_a_silent_area_is_held_at_zero_and_heard_by_no_one(model: NeuroModel) ->
 def test_areas_share_the_command_and_all_of_them_have_all_of_it(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = with_areas(kind, monkeypatch)
     controller = model.loop.controller
-    kept = [kept_share(controller, latents_of(model.loop, [area])) for area in ("M1", "PMd")]
+    kept = [float(kept_share(controller, latents_of(model.loop, [area])).detach()) for area in ("M1", "PMd")]
     assert sum(kept) == pytest.approx(1)
     assert all(0 < share < 1 for share in kept)
     # In the first step the same body, goal and latents: only the share differs.
