@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ncyber_cli.data.open_hdf5 import open_hdf5
+from ncyber_cli.data.open_hdf5 import file_sha256, open_hdf5
 from ncyber_cli.data.read_hdf5 import read_hdf5
 from ncyber_cli.data.read_nwb import read_nwb
 from ncyber_cli.data.recording import Recording
@@ -17,6 +17,10 @@ def is_nwb(path: Path) -> bool:
         return "nwb_version" in file.attrs
 
 
-def read_recording(path: Path, data: Data) -> Recording:
-    """Read one session. Raises DataError for an unreadable file, missing objects and unusable values."""
-    return read_nwb(path, data) if is_nwb(path) else read_hdf5(path, data)
+def read_recording(path: Path, data: Data, sha256: str | None = None) -> Recording:
+    """Read one session; `sha256` is the file's, where it is known.
+
+    Raises DataError for an unreadable file, missing objects and unusable values.
+    """
+    read = read_nwb if is_nwb(path) else read_hdf5
+    return read(path, data, file_sha256(path) if sha256 is None else sha256)

@@ -14,14 +14,14 @@ from ncyber_cli.data.check_times import check_counts
 from ncyber_cli.data.columns import plain_column, text, texts
 from ncyber_cli.data.did_you_mean import did_you_mean
 from ncyber_cli.data.hdf5_series import Hdf5Series
-from ncyber_cli.data.open_hdf5 import file_sha256, open_hdf5
+from ncyber_cli.data.open_hdf5 import open_hdf5
 from ncyber_cli.data.recording import IntervalTable, NeuralStream, Recording
 from ncyber_cli.data.unit_names import group_name, named_by, unique_over_sources
 from ncyber_cli.errors import DataError
 from ncyber_cli.spec import Data, NeuralSource, Trials
 
 
-def read_hdf5(path: Path, data: Data) -> Recording:
+def read_hdf5(path: Path, data: Data, sha256: str) -> Recording:
     """Read what `data` names: signals (time, unit) or, with a trial axis, (trial, time, unit).
 
     Spikes are binned counts. See Hdf5Series for where times come from. The animal is `data.animal`
@@ -29,7 +29,6 @@ def read_hdf5(path: Path, data: Data) -> Recording:
     a missing dataset (naming what there is) and unusable values.
     """
     path = Path(path)
-    digest = file_sha256(path)
     with open_hdf5(path) as file:
         series = Hdf5Series(file, data, path.name)
         streams = [_neural(series, source, data) for source in data.neural]
@@ -37,7 +36,7 @@ def read_hdf5(path: Path, data: Data) -> Recording:
             animal=group_name(_animal(file, data.animal, path)),
             session=group_name(path.stem),
             path=path,
-            sha256=digest,
+            sha256=sha256,
             neural=unique_over_sources(streams, [source.source for source in data.neural], where=path.name),
             behavior={
                 name: series.sampled(signal.source, signal.axes, signal.time, signal.rate_hz, signal.columns)

@@ -11,14 +11,14 @@ from ncyber_cli.data.columns import text
 from ncyber_cli.data.nwb_objects import NwbObjects
 from ncyber_cli.data.nwb_series import read_neural_series, read_sampled
 from ncyber_cli.data.nwb_tables import interval_table, read_units
-from ncyber_cli.data.open_hdf5 import file_sha256, open_hdf5
+from ncyber_cli.data.open_hdf5 import open_hdf5
 from ncyber_cli.data.recording import IntervalTable, NeuralStream, Recording, Sampled
 from ncyber_cli.data.unit_names import group_name, unique_over_sources
 from ncyber_cli.errors import DataError
 from ncyber_cli.spec import Data, NeuralSource
 
 
-def read_nwb(path: Path, data: Data) -> Recording:
+def read_nwb(path: Path, data: Data, sha256: str) -> Recording:
     """Read the neural sources, behaviour, inputs and interval table that `data` names.
 
     A source is an object's name, searched everywhere, or its full path. The animal is the NWB
@@ -27,10 +27,9 @@ def read_nwb(path: Path, data: Data) -> Recording:
     and unusable values.
     """
     path = Path(path)
-    digest = file_sha256(path)
     with open_hdf5(path) as file:
         try:
-            return _recording(file, path, digest, data)
+            return _recording(file, path, sha256, data)
         except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:  # h5py's words for broken objects
             raise DataError(
                 f"is damaged, or not laid out as NWB 2 ({type(error).__name__}: {error})",
@@ -39,7 +38,7 @@ def read_nwb(path: Path, data: Data) -> Recording:
             ) from error
 
 
-def _recording(file: h5py.File, path: Path, digest: str, data: Data) -> Recording:
+def _recording(file: h5py.File, path: Path, sha256: str, data: Data) -> Recording:
     objects = NwbObjects(file, path.name)
     sources = [source.source for source in data.neural]
     streams = [_neural(objects, source) for source in data.neural]
@@ -49,7 +48,7 @@ def _recording(file: h5py.File, path: Path, digest: str, data: Data) -> Recordin
         animal=group_name(subject or session),
         session=group_name(session),
         path=path,
-        sha256=digest,
+        sha256=sha256,
         neural=unique_over_sources(streams, sources, where=path.name),
         behavior={
             name: _sampled(objects, series.source, series.axes, series.columns)

@@ -11,8 +11,8 @@ import torch
 
 from ncyber_cli.data.batches import Cohort
 from ncyber_cli.data.did_you_mean import did_you_mean
-from ncyber_cli.data.prepare import check_together, context_labels, labels_in, prepare, told_apart
-from ncyber_cli.data.read import read_recording
+from ncyber_cli.data.prepare import check_together, context_labels, labels_in, told_apart
+from ncyber_cli.data.read_session import read_head, read_session
 from ncyber_cli.data.recording import TEST, Recording, Session
 from ncyber_cli.errors import DataError
 from ncyber_cli.model.layout import Layout, SessionLayout
@@ -26,16 +26,12 @@ def read_sessions(
 ) -> list[Session]:
     """The sessions of `paths` on the spec's bins, as `data.prepare_all` makes them.
 
-    No more than one file is held in its own sampling. Names and context labels depend on all files, so
-    that several are read twice. Raises DataError for what cannot be read or does not fit the spec.
+    No more than one file is held in its own sampling. Names and context labels depend on all files: who and which
+    trials they hold is read before their signals. Raises DataError for what cannot be read or does not fit the spec.
     """
-    if len(paths) == 1:
-        whole = read_recording(paths[0], spec.data)
-        sessions = [prepare(whole, spec, context_labels([whole], spec) if labels is None else labels)]
-    else:
-        heads = told_apart([_head(read_recording(path, spec.data)) for path in paths])
-        known = context_labels(heads, spec) if labels is None else labels
-        sessions = [_named(head, spec, known) for head in heads]
+    heads = told_apart([read_head(path, spec.data) for path in paths])
+    known = context_labels(heads, spec) if labels is None else labels
+    sessions = [read_session(head, spec, known) for head in heads]
     check_together(sessions, spec)
     return sessions
 
@@ -65,21 +61,12 @@ def sessions_of_run(layout: Layout, spec: Spec, paths: Sequence[Path]) -> list[S
     return sessions
 
 
-def _head(recording: Recording) -> Recording:
-    """All but the signals."""
-    return replace(recording, neural=[], behavior={}, inputs={})
-
-
-def _named(head: Recording, spec: Spec, labels: Mapping[str, Sequence[str]]) -> Session:
-    return prepare(replace(read_recording(head.path, spec.data), session=head.session), spec, labels)
-
-
 def _session_of_run(layout: Layout, spec: Spec, path: Path, labels: Mapping[str, Sequence[str]]) -> Session:
-    recording = read_recording(path, spec.data)
+    recording = read_head(path, spec.data)
     by_hash = [known for known in layout.sessions if known.sha256 == recording.sha256]
     known = by_hash[0] if by_hash else _by_name(layout, recording)
-    recording = replace(recording, session=known.session)
-    session = prepare(recording, spec if by_hash else _unselective(spec), labels)
+    head = replace(recording, session=known.session)
+    session = read_session(head, spec if by_hash else _unselective(spec), labels)
     _check_columns(layout, session)
     session = _with_units(session, known)
     splits = dict(zip(known.trial_id, known.split, strict=True)) if by_hash else {}
