@@ -98,6 +98,7 @@ def prepare(recording: Recording, spec: Spec, labels: Mapping[str, Sequence[str]
         trials=_kept_rows(recording.trials, grid.rows),
         unit_label=[label for each in zip(data.neural, streams, chosen, strict=True) for label in _labels(*each)],
     )
+    return silence(session, spec)
 
 
 def _labels(source: NeuralSource, stream: NeuralStream, rows: NDArray[np.int64]) -> list[str]:
@@ -111,7 +112,6 @@ def context_labels(recordings: Sequence[Recording], spec: Spec) -> dict[str, lis
     """Sorted labels of every text context over the rows that trials.where keeps, in all recordings."""
     labels: dict[str, list[str]] = {}
     for name, given in spec.data.inputs.items():
-    return silence(session, spec)
         if given.kind != "context" or given.column is None:
             continue
         found: set[str] = set()

@@ -14,15 +14,15 @@ from ncyber_cli.model.emission import DEFAULT_EMISSION, EMISSIONS, Emission, Gau
 from ncyber_cli.model.environment import DelayLine
 from ncyber_cli.model.layout import Layout
 from ncyber_cli.model.linear_body import LinearBody
+from ncyber_cli.model.messages import Price, Wiring, wiring
 from ncyber_cli.model.meta import Individuals
 from ncyber_cli.model.objective import Objective
+from ncyber_cli.model.silencing import Silencing
 
 _LATENT_GOAL_DIMENSIONS = 2  # without a body and without a word in the spec
-from ncyber_cli.model.messages import Price, Wiring, wiring
 
 
 def build_model(spec: specs.Model, layout: Layout, generator: torch.Generator) -> ClosedLoop:
-from ncyber_cli.model.silencing import Silencing
     """The untrained model; random weights come from `generator` alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
