@@ -185,17 +185,6 @@ class Data(Part):
 # --------------------------------------------------------------------------------------- model
 
 
-class _Brain(Part):
-    latents: int | dict[str, int] = Field(8, description="latents, in all or per area")
-    objective_drive: bool = Field(True, description="the objective also drives the brain, so that planning can show it")
-    messages: Annotated[int, Field(ge=1, le=64)] = Field(
-        2, description="width of the bottleneck from one area to another"
-    )
-
-    @model_validator(mode="after")
-    def _positive(self) -> _Brain:
-        counts = self.latents.values() if isinstance(self.latents, dict) else [self.latents]
-        if not counts or any(not 1 <= n <= 512 for n in counts):
 class Price(Part):
     """What messages between areas cost, so that an edge that the data do not need carries nothing."""
 
@@ -211,25 +200,25 @@ Edge = Annotated[str, Field(pattern=r"^[^:]+:[^:]+$", description="FROM:TO, two 
 _DelayS = Annotated[float, Field(ge=0, le=0.5, allow_inf_nan=False)]
 
 
-            raise ValueError("latents must be between 1 and 512, in every area")
-        return self
-
-
-class ResidualMLP(_Brain):
-    kind: Literal["residual_mlp"] = "residual_mlp"
+class _Brain(Part):
+    latents: int | dict[str, int] = Field(8, description="latents, in all or per area")
+    objective_drive: bool = Field(True, description="the objective also drives the brain, so that planning can show it")
+    messages: Annotated[int, Field(ge=1, le=64)] = Field(
+        2, description="width of the bottleneck from one area to another"
+    )
     edges: list[Edge] | None = Field(None, description="FROM:TO, which areas may speak to which; default all to all")
     delay_s: _DelayS | dict[Edge, _DelayS] | Literal["learned"] = Field(
         0.0, description="axons' delay beyond the step from bin to bin: for all edges, for each, or learned for each"
     )
     price: Price | None = Field(None, description="what messages cost; default nothing")
-    hidden: Annotated[int, Field(ge=1, le=4096)] = Field(64, description="hidden units, over all areas")
 
+    @model_validator(mode="after")
+    def _positive(self) -> _Brain:
+        counts = self.latents.values() if isinstance(self.latents, dict) else [self.latents]
+        if not counts or any(not 1 <= n <= 512 for n in counts):
+            raise ValueError("latents must be between 1 and 512, in every area")
+        return self
 
-class LinearBrain(_Brain):
-    kind: Literal["linear"]
-
-
-class LowRankRNN(_Brain):
     @model_validator(mode="after")
     def _edges_join_areas(self) -> _Brain:
         areas = list(self.latents) if isinstance(self.latents, dict) else []
@@ -243,6 +232,17 @@ class LowRankRNN(_Brain):
                 raise ValueError(f"{edge} joins no two areas of this brain, {remedy}")
         return self
 
+
+class ResidualMLP(_Brain):
+    kind: Literal["residual_mlp"] = "residual_mlp"
+    hidden: Annotated[int, Field(ge=1, le=4096)] = Field(64, description="hidden units, over all areas")
+
+
+class LinearBrain(_Brain):
+    kind: Literal["linear"]
+
+
+class LowRankRNN(_Brain):
     kind: Literal["low_rank_rnn"]
     hidden: Annotated[int, Field(ge=1, le=4096)] = Field(
         128, description="rate units; the rank is the number of latents"
@@ -527,18 +527,6 @@ class Spec(Part):
         return self
 
     @model_validator(mode="after")
-    def _body_is_recorded(self) -> Spec:
-        behavior = self.data.behavior
-        if self.model.body.kind == "point_mass" and "position" not in behavior:
-            raise ValueError("body point_mass needs data.behavior.position, name the recorded position")
-        if self.model.body.kind == "linear" and not behavior:
-            raise ValueError("body linear needs at least one signal under data.behavior")
-        if self.model.objective is not None and self.model.objective.prior == "moving" and "position" not in behavior:
-            raise ValueError("moving goals need data.behavior.position, name the recorded position")
-        if self.inference.inputs == ["behavior"] and not behavior:
-            raise ValueError("inference.inputs: [behavior] needs data.behavior")
-        return self
-    @model_validator(mode="after")
     def _areas_of_inputs_exist(self) -> Spec:
         latents = self.model.brain.latents
         known = list(latents) if isinstance(latents, dict) else []
@@ -550,3 +538,15 @@ class Spec(Part):
                 raise ValueError(f"data.inputs.{name}: the brain has no area {given.area}, {remedy}")
         return self
 
+    @model_validator(mode="after")
+    def _body_is_recorded(self) -> Spec:
+        behavior = self.data.behavior
+        if self.model.body.kind == "point_mass" and "position" not in behavior:
+            raise ValueError("body point_mass needs data.behavior.position, name the recorded position")
+        if self.model.body.kind == "linear" and not behavior:
+            raise ValueError("body linear needs at least one signal under data.behavior")
+        if self.model.objective is not None and self.model.objective.prior == "moving" and "position" not in behavior:
+            raise ValueError("moving goals need data.behavior.position, name the recorded position")
+        if self.inference.inputs == ["behavior"] and not behavior:
+            raise ValueError("inference.inputs: [behavior] needs data.behavior")
+        return self

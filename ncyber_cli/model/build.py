@@ -61,8 +61,8 @@ def _build(spec: specs.Model, layout: Layout) -> ClosedLoop:
         rank=spec.animals.rank,
         leak=layout.bin_s / spec.brain.time_constant_s if spec.brain.kind == "low_rank_rnn" else 0.0,
         context_columns=layout.context_columns,
-    )
         input_areas=_input_areas(layout),
+    )
     brain.standardise_inputs(torch.tensor(layout.input_mean), torch.tensor(layout.input_sd))
     if controller is not None:
         brain.standardise(controller.control_scale, torch.tensor(layout.body_mean), torch.tensor(layout.body_sd))

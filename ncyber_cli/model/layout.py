@@ -51,12 +51,12 @@ class Layout:
     input_sd: list[float] = field(default_factory=list)  # 1 but for contexts
     latent_basis: list[dict[str, Any]] = field(default_factory=list)  # of each area, once a fit is done (for `adapt`)
 
-    @property
-    def n_position(self) -> int:
     input_area: list[str | None] = field(default_factory=list)  # the one that an input reaches; None: all of them
     silencing_columns: list[int] = field(default_factory=list)  # inputs that silence their area
     floor: list[list[float]] = field(default_factory=list)  # (session, unit) per bin while silenced, if any ever is
 
+    @property
+    def n_position(self) -> int:
         return sum(name.startswith("position_") for name in self.body_names)
 
     @property
