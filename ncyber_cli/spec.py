@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 Seconds = Annotated[float, Field(gt=0, le=1e5, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
@@ -44,12 +44,25 @@ class NeuralSource(Series):
     area: str | None = Field(None, description="`from_electrodes`, or one area name for every unit")
     area_column: str | None = Field(None, description="units column (NWB) or dataset (HDF5) with each unit's area")
     labels: str | None = Field(None, description="units column (NWB) or dataset (HDF5) with each unit's identity")
+    where: str | None = Field(None, description="keep this source's units for which this holds; as units.where for all")
+    band_hz: Annotated[tuple[float, float], Field(strict=False)] | None = Field(
+        None, description="kind lfp: log power in this band, [low, high], in place of the potential itself"
+    )
 
     @model_validator(mode="after")
     def _one_area(self) -> NeuralSource:
         if self.area is not None and self.area_column is not None:
             raise ValueError("area and area_column exclude each other, write one of them")
+        if self.band_hz is not None and self.kind != "lfp":
+            raise ValueError(f"band_hz is for field potentials, kind is {self.kind}: write kind: lfp, or leave it out")
+        if self.band_hz is not None and not 0 < self.band_hz[0] < self.band_hz[1] < float("inf"):
+            raise ValueError("band_hz must be [low, high] with 0 < low < high")
         return self
+
+    @property
+    def name(self) -> str:
+        """What the source is called beside others: one series may be read in several bands."""
+        return self.source if self.band_hz is None else f"{self.source} {self.band_hz[0]:g}-{self.band_hz[1]:g} Hz"
 
 
 class BehaviorSource(Series):
@@ -177,8 +190,6 @@ class Data(Part):
         aligned = any(source.axes is not None and "trial" in source.axes for source in self.neural)
         if (self.trials is not None) + (self.windows is not None) + aligned != 1:
             raise ValueError("write one of trials (a table), windows (continuous), or a source with a trial axis")
-        if len({source.kind for source in self.neural}) > 1:
-            raise ValueError("the neural sources of one run must be of one kind; fit each kind in a run of its own")
         return self
 
 
@@ -347,6 +358,20 @@ class Emission(Part):
     private_noise: Literal["ar1", "white"] = Field("ar1", description="gaussian only: noise of each unit's own")
 
 
+class EmissionByKind(Part):
+    """Where sources are of several kinds: what each of them emits; kinds left out have the usual emission."""
+
+    spikes: Emission | None = None
+    calcium: Emission | None = None
+    events: Emission | None = None
+    lfp: Emission | None = None
+
+
+def _one_or_by_kind(written: object) -> str:
+    named = written.keys() if isinstance(written, dict) else getattr(written, "model_fields_set", ())
+    return "by_kind" if named and "kind" not in named else "one"
+
+
 class Animals(Part):
     """Individual variation: embeddings shift the shared brain by low-rank deltas; one animal has nothing to differ by."""
 
@@ -365,10 +390,28 @@ class Model(Part):
     objective: Objective | None = None
     body: Annotated[NoBody | PointMass | LinearBody, Field(discriminator="kind")] = NoBody()
     environment: Annotated[NoEnvironment | Feedback, Field(discriminator="kind")] = NoEnvironment()
-    emission: Emission | None = Field(
-        None, description="default: spikes poisson, calcium and lfp gaussian, events zero_inflated_gamma"
+    emission: (
+        Annotated[
+            Annotated[Emission, Tag("one")] | Annotated[EmissionByKind, Tag("by_kind")], Discriminator(_one_or_by_kind)
+        ]
+        | None
+    ) = Field(
+        None,
+        description="one for all units, or one for each kind of source, {spikes: {kind: ...}, calcium: {kind: ...}}; "
+        "default: spikes poisson, calcium and lfp gaussian, events zero_inflated_gamma",
+    )
+    drift: bool = Field(
+        False,
+        description="each unit's offset (of its log rate, where it emits counts or events) changes slowly over a session",
     )
     animals: Animals = Animals()
+
+    def emission_of(self, kind: str) -> Emission | None:
+        """What the spec says of the emission of units of a kind of source; None: the usual one."""
+        chosen: Emission | None = (
+            getattr(self.emission, kind) if isinstance(self.emission, EmissionByKind) else self.emission
+        )
+        return chosen
 
     @model_validator(mode="before")
     @classmethod
@@ -517,6 +560,17 @@ class Spec(Part):
     inference: Inference = Inference()
     training: Training = Training()
     gym: Gym | None = None
+
+    @model_validator(mode="after")
+    def _emissions_suit_their_kinds(self) -> Spec:
+        for kind in dict.fromkeys(source.kind for source in self.data.neural):
+            chosen = self.model.emission_of(kind)
+            if kind != "spikes" and chosen is not None and chosen.kind in ("poisson", "negative_binomial"):
+                raise ValueError(
+                    f"model.emission {chosen.kind} scores counts, and data.neural has a source of kind {kind}; "
+                    f"write emission: {{{kind}: {{kind: gaussian}}}}, or leave it out"
+                )
+        return self
 
     @model_validator(mode="after")
     def _observed_signals_exist(self) -> Spec:

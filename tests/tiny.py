@@ -129,6 +129,7 @@ def make_session(
         bin_s=BIN_S,
         unit_id=[str(i) for i in range(units)],
         unit_area=["M1" if i % 2 == 0 else "PMd" for i in range(units)],
+        unit_kind=[signal] * units,
         held_out=np.arange(units) >= units - held_out,
         trial_id=[str(i) for i in range(trials)],
         split=split,

@@ -18,9 +18,19 @@ _DROP = "drop them: units: {where: ...}"
 
 @recording_check(Grade.error)
 def no_units(recording: Recording, spec: Spec) -> Iterator[Remark]:
-    for source, stream in _streams(recording, spec):
-        if not stream.unit_id:
+    if not any(stream.unit_id for stream in recording.neural):
+        for source, _ in _streams(recording, spec):
             yield source, "holds no units", "name another source"
+
+
+@recording_check(Grade.warning)
+def missing_sources(recording: Recording, spec: Spec) -> Iterator[Remark]:
+    """Sessions may lack a source that others have; whether any has it is a question to all of them."""
+    if any(stream.unit_id for stream in recording.neural):
+        for source, stream in _streams(recording, spec):
+            if not stream.unit_id:
+                what = "is not in this file: its areas are inferred from the others and from what they do elsewhere"
+                yield source, what, "nothing, if it was not recorded; else check the name"
 
 
 @recording_check(Grade.warning)
@@ -77,23 +87,13 @@ def flat_units(recording: Recording, spec: Spec) -> Iterator[Remark]:
 
 @recording_check(Grade.error)
 def negative_events(recording: Recording, spec: Spec) -> Iterator[Remark]:
-    chosen = spec.model.emission.kind if spec.model.emission else spec.data.neural[0].kind
-    if chosen not in ("zero_inflated_gamma", "events"):
-        return
-    for source, stream in _streams(recording, spec):
-        if isinstance(stream.activity, Sampled) and bool(np.any(stream.activity.values < 0)):
+    for source, stream in zip(spec.data.neural, recording.neural, strict=True):
+        asked = spec.model.emission_of(source.kind)
+        positive = source.kind == "events" if asked is None else asked.kind == "zero_inflated_gamma"
+        if positive and isinstance(stream.activity, Sampled) and bool(np.any(stream.activity.values < 0)):
             low = float(np.nanmin(stream.activity.values))
             what = f"zero_inflated_gamma needs values of zero and more, one is {low:.3g}"
-            yield source, what, "write kind: calcium for fluorescence, or give deconvolved events"
-
-
-@recording_check(Grade.error)
-def counts_need_a_count_emission(recording: Recording, spec: Spec) -> Iterator[Remark]:
-    emission = spec.model.emission
-    for source in spec.data.neural:
-        if emission and emission.kind in ("poisson", "negative_binomial") and source.kind != "spikes":
-            what = f"kind {source.kind} is no count, emission {emission.kind} scores counts"
-            yield source.source, what, "leave model.emission out, or write kind: spikes for counts"
+            yield source.source, what, "write kind: calcium for fluorescence, or give deconvolved events"
 
 
 def _streams(recording: Recording, spec: Spec) -> Iterator[tuple[str, NeuralStream]]:

@@ -31,6 +31,7 @@ class Batch:
     input: Float[Tensor, "trial time n_input"]
     force: Float[Tensor, "trial time n_force"]
     mask: Bool[Tensor, "trial time"]  # False after the end of a trial
+    when: Float[Tensor, " trial"]  # the session's clock as the trial begins
 
     def to(self, device: torch.device | str) -> Batch:
         moved = {f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)}
@@ -108,11 +109,12 @@ class Cohort:
             "input": np.zeros((n, n_time, first.input.shape[2]), np.float32),
             "force": np.zeros((n, n_time, first.force.shape[2]), np.float32),
             "mask": np.zeros((n, n_time), bool),
+            "when": np.zeros(n, np.float64),
         }
         for i, rows in order:
             self._fill(wide, rows, self.sessions[i], picks[rows, 1], n_time)
         tensors: dict[str, Any] = {name: torch.from_numpy(values) for name, values in wide.items()}
-        for name in ("observation", "body", "input", "force"):
+        for name in ("observation", "body", "input", "force", "when"):
             tensors[name] = tensors[name].to(dtype or self.dtype)
         tensors["session"] = torch.from_numpy(picks[:, 0].copy())
         tensors["animal"] = torch.from_numpy(self.animal_of[picks[:, 0]])
@@ -136,6 +138,7 @@ class Cohort:
         wide["input"][rows, :n_bin] = session.input[trials, :n_bin] * mask[:, :, None]
         wide["force"][rows, :n_bin] = session.force[trials, :n_bin] * mask[:, :, None]
         wide["mask"][rows, :n_bin] = mask
+        wide["when"][rows] = session.clock()[trials]
 
     def batches(
         self, picks: Picks, size: int, generator: torch.Generator | None = None

@@ -120,9 +120,10 @@ def aligned_grid(streams: Sequence[NeuralStream], bin_s: float, *, where: str) -
     A trial without any value is left out. The file gives no session time, so every trial starts at 0 s.
     Raises DataError if the sources differ in trials or bins, or if no value is left.
     """
-    activities = [stream.activity for stream in streams if isinstance(stream.activity, Sampled)]
+    present = [stream for stream in streams if stream.unit_id or isinstance(stream.activity, Sampled)]
+    activities = [stream.activity for stream in present if isinstance(stream.activity, Sampled)]
     shapes: set[tuple[int, ...]] = {signal.values.shape[:2] for signal in activities if signal.time_s is None}
-    if len(shapes) != 1 or len(activities) != len(streams) or any(signal.time_s is not None for signal in activities):
+    if len(shapes) != 1 or len(activities) != len(present) or any(signal.time_s is not None for signal in activities):
         raise DataError(
             "neural sources differ in trials or bins a trial",
             where=where,

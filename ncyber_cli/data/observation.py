@@ -24,17 +24,20 @@ def observe(
 ) -> NDArray[Any]:
     """Activity of the chosen units on the bins, (trial, time, unit).
 
-    Spikes are counts in the smallest unsigned integer that holds them where nothing is missing;
-    everything else is float32 with NaN as missing. Bins outside the mask are zero.
+    Spikes are counts in the smallest unsigned integer that holds them where all units are spikes and nothing is
+    missing; everything else is float32 with NaN as missing. Bins outside the mask are zero.
     """
     dtypes = [
         _dtype(stream, source, units, grid, where)
         for stream, source, units in zip(streams, sources, chosen, strict=True)
+        if len(units)
     ]
     n_unit = sum(len(units) for units in chosen)
-    out = np.zeros((grid.n_trial, grid.n_time, n_unit), dtype=np.result_type(*dtypes))
+    out = np.zeros((grid.n_trial, grid.n_time, n_unit), dtype=_shared(dtypes))
     first = 0
     for stream, source, units in zip(streams, sources, chosen, strict=True):
+        if not len(units):
+            continue
         columns = out[..., first : first + len(units)]
         first += len(units)
         if isinstance(stream.activity, SpikeTrains):
@@ -43,6 +46,12 @@ def observe(
         for trial, block in enumerate(_blocks(stream.activity, source, grid, where)):
             columns[trial, : len(block)] = block[:, units]
     return out
+
+
+def _shared(dtypes: Sequence[np.dtype[Any]]) -> np.dtype[Any]:
+    """The type of the whole array: numpy would want float64 for counts of 32 bits beside float32."""
+    floats = any(dtype.kind == "f" for dtype in dtypes)
+    return np.dtype(np.float32) if floats else np.result_type(*dtypes)
 
 
 def _dtype(

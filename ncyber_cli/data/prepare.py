@@ -41,8 +41,15 @@ def prepare_all(
 
 
 def check_together(sessions: Sequence[Session], spec: Spec) -> None:
-    """Raise DataError for sessions that disagree in body or inputs, and for held-out ids that none of them has."""
+    """Raise DataError for sessions that disagree in body or inputs, and for sources and held-out ids that none has."""
     _check_same_columns(sessions)
+    for source in spec.data.neural:
+        if sessions and all(source.name in session.absent for session in sessions):
+            raise DataError(
+                f"no file has {source.source!r}, which data.neural names",
+                where=sessions[0].path.name,
+                remedy="`ncyber inspect FILE` says what a file holds; leave out of the spec what is nowhere",
+            )
     held = spec.data.held_out
     if held is not None and held.units is not None:
         known = {name for session in sessions for name in session.unit_id}
@@ -70,6 +77,10 @@ def prepare(recording: Recording, spec: Spec, labels: Mapping[str, Sequence[str]
     chosen = choose_units(streams, data.neural, data.units, grid.take(split == TRAIN), where)
     unit_id = [stream.unit_id[row] for stream, rows in zip(streams, chosen, strict=True) for row in rows]
     unit_area = [stream.area[row] for stream, rows in zip(streams, chosen, strict=True) for row in rows]
+    unit_kind: list[str] = [source.kind for source, rows in zip(data.neural, chosen, strict=True) for _ in rows]
+    held_out = held_out_units(
+        data.held_out, unit_id, unit_kind, streams, chosen, data.split.seed, recording.session, where
+    )
     if isinstance(spec.model.brain.latents, dict):
         check_areas(streams, unit_area, list(spec.model.brain.latents), where=where)
     body = body_features(recording, spec, grid)
@@ -82,7 +93,8 @@ def prepare(recording: Recording, spec: Spec, labels: Mapping[str, Sequence[str]
         bin_s=data.bin_s,
         unit_id=unit_id,
         unit_area=unit_area,
-        held_out=held_out_units(data.held_out, unit_id, streams, chosen, data.split.seed, recording.session, where),
+        unit_kind=unit_kind,
+        held_out=held_out,
         trial_id=_trial_ids(recording.trials, grid.rows),
         split=split,
         time_s=grid.centre_s(),
@@ -97,6 +109,7 @@ def prepare(recording: Recording, spec: Spec, labels: Mapping[str, Sequence[str]
         force=forces.values,
         trials=_kept_rows(recording.trials, grid.rows),
         unit_label=[label for each in zip(data.neural, streams, chosen, strict=True) for label in _labels(*each)],
+        absent=[source.name for source, stream in zip(data.neural, streams, strict=True) if not stream.unit_id],
     )
     return silence(session, spec)
 

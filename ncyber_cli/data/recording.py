@@ -47,6 +47,11 @@ class NeuralStream:
     columns: dict[str, NDArray[Any]] = field(default_factory=dict)  # other per-unit columns, for `where`
 
 
+def absent_stream() -> NeuralStream:
+    """What stands for a neural source that a file does not have, where it has others: no units."""
+    return NeuralStream(SpikeTrains(np.zeros(0), np.zeros(0, np.int64)), [], [])
+
+
 @dataclass(frozen=True)
 class IntervalTable:
     """Rows of trials or of any named TimeIntervals; always has start_time and stop_time."""
@@ -73,9 +78,9 @@ class Recording:
 class Session:
     """One session on the model's bins.
 
-    observation holds counts in the smallest unsigned integer that fits where nothing is missing,
-    else float32 with NaN as missing; it is the only copy of the binned data. Bins outside `mask`
-    (after a short trial's end) hold zeros.
+    observation holds counts in the smallest unsigned integer that fits where all units are counts and nothing is
+    missing, else float32 with NaN as missing; it is the only copy of the binned data. Bins outside `mask` (after a
+    short trial's end) hold zeros.
     """
 
     animal: str
@@ -85,6 +90,7 @@ class Session:
     bin_s: float
     unit_id: list[str]
     unit_area: list[str]
+    unit_kind: list[str]  # spikes, calcium, events or lfp
     held_out: NDArray[np.bool_]  # (unit,)
     trial_id: list[str]
     split: NDArray[np.int8]  # (trial,) TRAIN, VALIDATION or TEST

@@ -26,23 +26,22 @@ def choose_units(
     training: Grid,
     where: str,
 ) -> list[NDArray[np.int64]]:
-    """Rows of the kept units in each stream: `where` holds and the rate in TRAINING bins reaches the minimum.
+    """Rows of the kept units in each stream: `where` holds and the rate of spikes in TRAINING bins reaches the minimum.
 
-    Raises DataError if no unit is left; SpecError for a minimum rate of a signal that has none.
+    A source's own `where` and that of all units both have to hold. Raises DataError if no unit is left; SpecError for
+    a minimum rate where no source has spikes.
     """
+    if selection.min_rate_hz > 0 and all(source.kind != "spikes" for source in sources):
+        what = f"units.min_rate_hz is a spike rate, {sources[0].source} is {sources[0].kind}"
+        raise SpecError(what, where=where, remedy="leave it out")
     chosen = []
     for stream, source in zip(streams, sources, strict=True):
         keep = np.ones(len(stream.unit_id), dtype=np.bool_)
-        if selection.where is not None:
-            columns = {**_own_columns(stream), **stream.columns}
-            keep &= select(selection.where, columns, len(keep), where=f"{where}: units.where")
-        if selection.min_rate_hz > 0:
-            if source.kind != "spikes":
-                raise SpecError(
-                    f"units.min_rate_hz is a spike rate, {source.source} is {source.kind}",
-                    where=where,
-                    remedy="leave it out",
-                )
+        for rule, place in ((selection.where, "units.where"), (source.where, f"where of {source.source}")):
+            if rule is not None and len(keep):
+                columns = {**_own_columns(stream), **stream.columns}
+                keep &= select(rule, columns, len(keep), where=f"{where}: {place}")
+        if selection.min_rate_hz > 0 and source.kind == "spikes" and len(keep):
             keep &= _rates_hz(stream, training, f"{where}: {source.source}") >= selection.min_rate_hz
         chosen.append(np.flatnonzero(keep))
     if not any(len(rows) for rows in chosen):
@@ -71,27 +70,37 @@ def check_areas(streams: Sequence[NeuralStream], areas: Sequence[str], known: Se
 def held_out_units(
     rule: HeldOut | None,
     unit_id: Sequence[str],
+    unit_kind: Sequence[str],
     streams: Sequence[NeuralStream],
     chosen: Sequence[NDArray[np.int64]],
     seed: int,
     session: str,
     where: str,
 ) -> NDArray[np.bool_]:
-    """Which of the kept units are held out, (unit,). A fraction draws at least one, by seed and session.
+    """Which of the kept units are held out, (unit,). A fraction draws at least one of each kind, by seed and session.
 
-    Listed ids that this session lacks are passed over here (other sessions may have them). Raises
+    A source without the column holds nothing out where another has it. Listed ids that this session lacks are passed over here (other sessions may have them). Raises
     DataError for a missing or non-boolean column, and if nothing is left to encode.
     """
     held = np.zeros(len(unit_id), dtype=np.bool_)
     if rule is None:
         return held
     if rule.fraction:
-        n_held = max(1, round(rule.fraction * len(held)))
-        held[session_generator(seed, session, "held_out").permutation(len(held))[:n_held]] = True
+        order = session_generator(seed, session, "held_out").permutation(len(held))
+        for kind in sorted(set(unit_kind)):
+            of_kind = order[np.array(unit_kind)[order] == kind]
+            held[of_kind[: max(1, round(rule.fraction * len(of_kind)))]] = True
     elif rule.units is not None:
         held = np.isin(np.array(unit_id), rule.units)
     elif rule.column is not None:
-        held = np.concatenate([_truth(s, rows, rule.column, where) for s, rows in zip(streams, chosen, strict=True)])
+        known = any(rule.column in stream.columns for stream in streams)
+        parts = [
+            np.zeros(len(rows), np.bool_)
+            if known and rule.column not in stream.columns
+            else _truth(stream, rows, rule.column, where)
+            for stream, rows in zip(streams, chosen, strict=True)
+        ]
+        held = np.concatenate(parts)
     if held.all():
         raise DataError(
             f"all {len(held)} units are held out, none is left to encode", where=where, remedy="hold out fewer"

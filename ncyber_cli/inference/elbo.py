@@ -203,7 +203,7 @@ def elbo_terms(
     """Score one posterior sample; `scored` weighs each neural entry (zero where it is not to be scored)."""
     loop, trajectory = model.loop, posterior.trajectory
     latent = trajectory.latent.transpose(0, 1)
-    predictor = loop.emission.predictor(latent, batch.session)
+    predictor = loop.emission.predictor(latent, batch.session, batch.when)
     density = loop.emission.log_density(batch.observation, batch.observed, predictor, batch.session)
     own = torch.where(scored > 0, density * scored, 0.0)
     neural = own.sum((1, 2))

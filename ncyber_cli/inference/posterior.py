@@ -23,7 +23,7 @@ from ncyber_cli.inference.encoder import View
 from ncyber_cli.inference.objective_posterior import prototype_probability
 from ncyber_cli.inference.readers import reading_of
 from ncyber_cli.inference.trial_noise import TrialKey, trial_noise
-from ncyber_cli.model.emission import Emission, Gaussian
+from ncyber_cli.model.emission import Emission
 from ncyber_cli.spec import Inference
 
 PROTOTYPES = "prototypes"  # key of the prototypes' probabilities, (trial, time, state), beside the groups of a file
@@ -127,7 +127,7 @@ def causal_moments(
     if law is not None and model.causal_prototypes is not None:
         probability = model.causal_prototypes(state, len(law.position)).exp().transpose(0, 1)
         moments[PROTOTYPES] = Moments(probability, torch.full_like(probability, torch.nan))
-    rates = rate_moments(loop.emission, latents, batch.session)
+    rates = rate_moments(loop.emission, latents, batch.session, batch.when)
     moments["rates"] = Moments(loop.at_floor(rates.mean, batch.session, batch.input), rates.sd)
     if loop.body is not None:
         missing = torch.where(shown.body_recorded, 0.0, torch.nan).to(shown.body.dtype)
@@ -179,9 +179,9 @@ def sample_groups(
     groups[PROTOTYPES] = prototype_probability(model.loop.objective, posterior.chain, told, batch.mask)
     found = {name: values.transpose(0, 1) for name, values in groups.items() if values is not None}
     emission = model.loop.emission
-    predictor = emission.predictor(found["latents"], batch.session)
+    predictor = emission.predictor(found["latents"], batch.session, batch.when)
     found["rates"] = emission.rate(predictor, batch.session)
-    if seen is not None and isinstance(emission, Gaussian):
+    if seen is not None and emission.has_variance:
         # A forecast begins where the unit's own slow noise was last seen.
         known = batch.observed & batch.encodable[:, None] & seen[:, None]
         private, _ = emission.private(batch.observation, known, predictor, batch.session)
@@ -190,13 +190,15 @@ def sample_groups(
     return found
 
 
-def rate_moments(emission: Emission, latents: Moments, session: Int[Tensor, " trial"]) -> Moments:
+def rate_moments(
+    emission: Emission, latents: Moments, session: Int[Tensor, " trial"], when: Float[Tensor, " trial"] | None = None
+) -> Moments:
     """Rates under independent Gaussian latents, by quadrature over each unit's predictor.
 
     Of log-linear units this is exp(mean + variance / 2), of linear ones C x + d.
     """
     readout = (emission.readout * emission.latent_mask)[session]
-    centre = emission.predictor(latents.mean, session)
+    centre = emission.predictor(latents.mean, session, when)
     spread = torch.bmm(latents.sd.square(), readout.square().transpose(1, 2)).sqrt()
     mean, square = torch.zeros_like(centre), torch.zeros_like(centre)
     nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)

@@ -76,7 +76,7 @@ def simulate_trials(
     emission = another.loop.emission
     sound = torch.isfinite(happened.latent + happened.control.sum(-1, keepdim=True)).all((0, 2))
     latent = torch.where(sound[:, None], happened.latent, 0.0).transpose(0, 1)
-    drawn = emission.sample(emission.predictor(latent, batch.session), batch.session, generator)
+    drawn = emission.sample(emission.predictor(latent, batch.session, batch.when), batch.session, generator)
     recorded = replace(batch, observation=drawn * batch.observed, mask=batch.mask & sound[:, None])
     if happened.body is not None:
         body = torch.where(sound[:, None], happened.body, 0.0).transpose(0, 1)

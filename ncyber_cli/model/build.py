@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
 from ncyber_cli import spec as specs
+from ncyber_cli.data.recording import TRAIN
 from ncyber_cli.model.body import PointMass
 from ncyber_cli.model.brain import Areas, Brain
 from ncyber_cli.model.build_controller import build_controller
 from ncyber_cli.model.closed_loop import ClosedLoop
 from ncyber_cli.model.controller import Controller
+from ncyber_cli.model.drift import Drift
 from ncyber_cli.model.emission import DEFAULT_EMISSION, EMISSIONS, Emission, Gaussian
 from ncyber_cli.model.environment import DelayLine
 from ncyber_cli.model.layout import Layout
 from ncyber_cli.model.linear_body import LinearBody
 from ncyber_cli.model.messages import Price, Wiring, wiring
 from ncyber_cli.model.meta import Individuals
+from ncyber_cli.model.mixed_emission import Mixed
 from ncyber_cli.model.objective import Objective
 from ncyber_cli.model.silencing import Silencing
 
@@ -27,10 +32,6 @@ def build_model(spec: specs.Model, layout: Layout, generator: torch.Generator) -
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
         return _build(spec, layout)
-
-
-def emission_kind(spec: specs.Model, layout: Layout) -> str:
-    return spec.emission.kind if spec.emission is not None else DEFAULT_EMISSION[layout.neural_kind]
 
 
 def _build(spec: specs.Model, layout: Layout) -> ClosedLoop:
@@ -127,16 +128,33 @@ def _objective(spec: specs.Model, layout: Layout, body: PointMass | LinearBody |
 
 
 def _emission(spec: specs.Model, layout: Layout, areas: Areas) -> Emission:
-    kind = emission_kind(spec, layout)
-    sizes = (len(layout.sessions), layout.n_unit, areas.size)
-    if kind == "gaussian":
-        noise = spec.emission.private_noise if spec.emission is not None else "ar1"
-        emission: Emission = Gaussian(*sizes, noise)
+    kinds, n_session = layout.neural_kinds, len(layout.sessions)
+    if len(kinds) == 1:
+        emission = _of_kind(spec, kinds[0], n_session, layout.n_unit, areas.size)
     else:
-        emission = EMISSIONS[kind](*sizes)
+        kind_of = torch.zeros(n_session, layout.n_unit, dtype=torch.long)
+        for index, session in enumerate(layout.sessions):
+            kind_of[index, : len(session.unit_kind)] = torch.tensor([kinds.index(kind) for kind in session.unit_kind])
+        emission = Mixed({kind: partial(_of_kind, spec, kind) for kind in kinds}, kind_of, areas.size)
+    if spec.drift:
+        emission.drift = _drift(layout, emission)
     if len(areas.names) > 1:  # with a single area its name does not matter
         _read_own_area(emission, layout, areas)
     return emission
+
+
+def _of_kind(spec: specs.Model, kind: str, n_session: int, n_unit: int, n_latent: int) -> Emission:
+    """What the units of a kind of source emit."""
+    asked = spec.emission_of(kind) or specs.Emission(kind=DEFAULT_EMISSION[kind])
+    if asked.kind == "gaussian":
+        return Gaussian(n_session, n_unit, n_latent, asked.private_noise)
+    return EMISSIONS[asked.kind](n_session, n_unit, n_latent)
+
+
+def _drift(layout: Layout, emission: Emission) -> Drift:
+    begin, end = torch.tensor([session.clock for session in layout.sessions]).unbind(1)
+    n_trial = torch.tensor([float(session.split.count(TRAIN)) for session in layout.sessions])
+    return Drift(emission.log_linear_units(), begin, end, n_trial)
 
 
 def _read_own_area(emission: Emission, layout: Layout, areas: Areas) -> None:

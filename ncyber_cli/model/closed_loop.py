@@ -171,7 +171,7 @@ class ClosedLoop(nn.Module):
     def log_prior(self) -> Float[Tensor, ""]:
         """Hierarchical priors of every part, up to a constant."""
         total = self.brain.log_prior()
-        for part in (self.controller, self.objective, self.body, self.environment):
+        for part in (self.controller, self.objective, self.body, self.environment, self.emission.drift):
             if part is not None:
                 total = total + part.log_prior()
         return total

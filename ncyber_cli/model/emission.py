@@ -8,37 +8,52 @@ the widest session, and gathered per trial: sessions of any size share one batch
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, softplus
 
+from ncyber_cli.model.drift import Drift
+
 _LARGEST_LOG_RATE = 8.0  # exp(8) counts in a bin is no neuron; keeps a first bad step finite
 _NOISE_RATE = 0.05  # share of the closed-form variance update taken per step
 _VARIANCE_FLOOR = 1e-4  # of the unit's own variance
+_TOUCHING = 1.001  # a variance this close to its floor has hit it
 
 
 class Emission(nn.Module):
-    """Readout C, d of every session; subclasses add the likelihood."""
+    """Readout C, d of every session; subclasses add the likelihood.
+
+    With a `drift` the offset of a unit changes from trial to trial: d(t) = d + what the drift says of the trial's time.
+    """
 
     kind: str
+    counts = False  # it emits whole numbers, whose likelihood is measured in bits per spike
+    log_linear = False  # eta is the logarithm of a rate
     has_variance = False  # whether `update_variance` has anything to do
     latent_mask: Tensor
 
     def __init__(self, n_session: int, n_unit: int, n_latent: int) -> None:
         super().__init__()
         self.n_unit = n_unit
+        self.drift: Drift | None = None
         self.register_buffer("latent_mask", torch.ones(n_session, n_unit, n_latent))  # a unit reads its own area
         self.readout = nn.Parameter(0.1 * torch.randn(n_session, n_unit, n_latent) / math.sqrt(n_latent))
         self.offset = nn.Parameter(torch.zeros(n_session, n_unit))
 
     def predictor(
-        self, latent: Float[Tensor, "trial time n_latent"], session: Int[Tensor, " trial"]
+        self,
+        latent: Float[Tensor, "trial time n_latent"],
+        session: Int[Tensor, " trial"],
+        when: Float[Tensor, " trial"] | None = None,
     ) -> Float[Tensor, "trial time unit"]:
-        """eta = C x + d."""
-        readout = (self.readout * self.latent_mask)[session]
-        return torch.baddbmm(self.offset[session][:, None], latent, readout.transpose(1, 2))
+        """eta = C x + d. `when` is a trial's time in its session; without it the readout is the session's mean one."""
+        readout, offset = (self.readout * self.latent_mask)[session], self.offset[session]
+        if self.drift is not None and when is not None:
+            offset = offset + self.drift(session, when)
+        return torch.baddbmm(offset[:, None], latent, readout.transpose(1, 2))
 
     def rate(self, predictor: Tensor, session: Tensor) -> Float[Tensor, "trial time unit"]:
         """Expected observation per bin."""
@@ -54,7 +69,9 @@ class Emission(nn.Module):
     def silence(self, units: Bool[Tensor, "session unit"]) -> None:
         """From now on these units emit nothing: their rate is zero whatever the latents do."""
         self.readout[units] = 0
-        self.offset[units] = 0
+        self.offset[units] = torch.where(self.counting(), -torch.inf, 0.0).to(self.offset.dtype)[units]
+        if self.drift is not None:
+            self.drift.weight[units] = 0
 
     def log_density(
         self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor
@@ -64,17 +81,49 @@ class Emission(nn.Module):
     def expected_log_density(
         self, rate: Float[Tensor, "trial time unit"], predictor: Tensor, session: Tensor
     ) -> Float[Tensor, "trial time unit"]:
-        """Log density of an observation whose expectation is `rate`, up to a constant: largest where the rates agree."""
+        """Log density of an observation whose mean is `rate`, up to a constant: largest where the rates agree."""
         raise TypeError(f"{type(self).__name__} has no likelihood of its own")
+
+    def information(self, predictor: Tensor, session: Tensor) -> Float[Tensor, "trial time unit"]:
+        """Expected information of each bin about a shift of eta in all bins of its trial."""
+        raise TypeError(f"{type(self).__name__} has no likelihood of its own")
+
+    def private(
+        self, observation: Tensor, observed: Bool[Tensor, "trial time unit"], predictor: Tensor, session: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The noise of a unit's own that is expected in each bin before seeing it, and its share of variance left."""
+        return torch.zeros_like(predictor), torch.ones_like(predictor)
+
+    def counting(self) -> Bool[Tensor, "session unit"]:
+        """Which units emit counts."""
+        return torch.full(self.offset.shape, self.counts, device=self.offset.device)
+
+    def log_linear_units(self) -> Bool[Tensor, "session unit"]:
+        """Of which units eta is the logarithm of a rate."""
+        return torch.full(self.offset.shape, self.log_linear, device=self.offset.device)
+
+    def start_variance(self, session: int, variance: Float[Tensor, " unit"]) -> None:
+        """Begin at the data's own variance; nothing to do for counts."""
+
+    def at_floor(self) -> Bool[Tensor, "session unit"]:
+        """Which units have no noise left to speak of."""
+        return torch.zeros_like(self.offset, dtype=torch.bool)
 
     def update_variance(self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor) -> None:
         """Closed-form variance step after an optimiser step; nothing to do for counts."""
+
+    def update_drift(self, observed: Tensor, predictor: Tensor, session: Tensor) -> None:
+        """Closed-form step of how much the units drift, after an optimiser step."""
+        if self.drift is not None:
+            information = (self.information(predictor, session) * observed).sum(1)
+            self.drift.update(information, session)
 
 
 class Poisson(Emission):
     """Spike counts, log-linear: log rate = eta."""
 
     kind = "poisson"
+    counts = log_linear = True
 
     def rate(self, predictor: Tensor, session: Tensor) -> Tensor:
         return predictor.clamp(max=_LARGEST_LOG_RATE).exp()
@@ -82,13 +131,12 @@ class Poisson(Emission):
     def sample(self, predictor: Tensor, session: Tensor, generator: torch.Generator | None) -> Tensor:
         return torch.poisson(self.rate(predictor, session), generator)
 
-    def silence(self, units: Bool[Tensor, "session unit"]) -> None:
-        super().silence(units)
-        self.offset.data[units] = -torch.inf
-
     def log_density(self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor) -> Tensor:
         bounded = predictor.clamp(max=_LARGEST_LOG_RATE)
         return observation * bounded - bounded.exp() - torch.lgamma(observation + 1)
+
+    def information(self, predictor: Tensor, session: Tensor) -> Tensor:
+        return self.rate(predictor, session)
 
     def expected_log_density(self, rate: Tensor, predictor: Tensor, session: Tensor) -> Tensor:
         bounded = predictor.clamp(max=_LARGEST_LOG_RATE)
@@ -99,6 +147,7 @@ class NegativeBinomial(Emission):
     """Over-dispersed counts with mean exp(eta) and variance mean + mean^2 / r, r per unit."""
 
     kind = "negative_binomial"
+    counts = log_linear = True
 
     def __init__(self, n_session: int, n_unit: int, n_latent: int) -> None:
         super().__init__(n_session, n_unit, n_latent)
@@ -111,10 +160,6 @@ class NegativeBinomial(Emission):
         shape = self.log_r.exp()[session][:, None].expand_as(predictor)
         return torch.poisson(self.rate(predictor, session) * _gamma(shape, generator) / shape, generator)
 
-    def silence(self, units: Bool[Tensor, "session unit"]) -> None:
-        super().silence(units)
-        self.offset.data[units] = -torch.inf
-
     def log_density(self, observation: Tensor, observed: Tensor, predictor: Tensor, session: Tensor) -> Tensor:
         log_mean = predictor.clamp(max=_LARGEST_LOG_RATE)
         log_r = self.log_r[session][:, None]
@@ -122,6 +167,10 @@ class NegativeBinomial(Emission):
         log_odds = log_mean - log_r
         counting = torch.lgamma(observation + r) - torch.lgamma(r) - torch.lgamma(observation + 1)
         return counting + observation * logsigmoid(log_odds) + r * logsigmoid(-log_odds)
+
+    def information(self, predictor: Tensor, session: Tensor) -> Tensor:
+        mean, r = self.rate(predictor, session), self.log_r[session][:, None].exp()
+        return mean * r / (mean + r)
 
     def expected_log_density(self, rate: Tensor, predictor: Tensor, session: Tensor) -> Tensor:
         log_r = self.log_r.detach()[session][:, None]  # a mean says nothing of how counts are dispersed around it
@@ -149,7 +198,6 @@ class Gaussian(Emission):
         self.register_buffer("variance_floor", torch.full((n_session, n_unit), _VARIANCE_FLOOR))
 
     def start_variance(self, session: int, variance: Float[Tensor, " unit"]) -> None:
-        """Begin at the data's own variance."""
         self.variance[session] = variance.clamp(min=1e-12).to(self.variance.dtype)
         self.variance_floor[session] = _VARIANCE_FLOOR * self.variance[session]
 
@@ -167,7 +215,7 @@ class Gaussian(Emission):
     def private(
         self, observation: Tensor, observed: Bool[Tensor, "trial time unit"], predictor: Tensor, session: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The expected private noise and its variance share 1 - rho^{2k} in each bin, before seeing the bin."""
+        """rho^k n_{t-k} and 1 - rho^{2k}."""
         residual = (observation - predictor) * observed
         if not self.correlated:
             return torch.zeros_like(residual), torch.ones_like(residual)
@@ -186,6 +234,14 @@ class Gaussian(Emission):
         variance = self.variance[session][:, None] * share
         surprise = observation - predictor - expected
         return -0.5 * (surprise.square() / variance + torch.log(2 * math.pi * variance))
+
+    def information(self, predictor: Tensor, session: Tensor) -> Tensor:
+        rho = torch.sigmoid(self.raw_rho) if self.correlated else torch.zeros_like(self.raw_rho)
+        bin_share = (1 - rho) / (1 + rho)  # neighbouring bins repeat each other
+        return (bin_share / self.variance)[session][:, None].expand_as(predictor)
+
+    def at_floor(self) -> Tensor:
+        return self.variance <= _TOUCHING * self.variance_floor
 
     def expected_log_density(self, rate: Tensor, predictor: Tensor, session: Tensor) -> Tensor:
         return -0.5 * (rate - predictor).square() / self.variance[session][:, None]
@@ -208,6 +264,7 @@ class ZeroInflatedGamma(Emission):
     """
 
     kind = "zero_inflated_gamma"
+    log_linear = True
 
     def __init__(self, n_session: int, n_unit: int, n_latent: int) -> None:
         super().__init__(n_session, n_unit, n_latent)
@@ -247,6 +304,11 @@ class ZeroInflatedGamma(Emission):
         gamma = (shape - 1) * size.log() - size / log_scale.exp() - torch.lgamma(shape) - shape * log_scale
         return torch.where(observation > 0, logsigmoid(logit) + gamma, logsigmoid(-logit))
 
+    def information(self, predictor: Tensor, session: Tensor) -> Tensor:
+        chance = torch.sigmoid(self.event_logit(predictor, session))
+        slope = self.event_slope[session][:, None]
+        return chance * self._shape(session) + slope.square() * chance * (1 - chance)
+
     def expected_log_density(self, rate: Tensor, predictor: Tensor, session: Tensor) -> Tensor:
         """As for counts: of the divergences whose minimum is the mean, the one for rates that are positive."""
         log_rate = logsigmoid(self.event_logit(predictor, session)) + predictor.clamp(max=_LARGEST_LOG_RATE)
@@ -262,4 +324,9 @@ def _gamma(shape: Tensor, generator: torch.Generator | None) -> Tensor:
 EMISSIONS: dict[str, type[Emission]] = {
     emission.kind: emission for emission in (Poisson, NegativeBinomial, Gaussian, ZeroInflatedGamma)
 }
-DEFAULT_EMISSION = {"spikes": "poisson", "calcium": "gaussian", "lfp": "gaussian", "events": "zero_inflated_gamma"}
+DEFAULT_EMISSION: dict[str, Literal["poisson", "gaussian", "zero_inflated_gamma"]] = {
+    "spikes": "poisson",
+    "calcium": "gaussian",
+    "lfp": "gaussian",
+    "events": "zero_inflated_gamma",
+}

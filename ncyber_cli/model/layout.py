@@ -15,9 +15,11 @@ class SessionLayout:
     sha256: str
     unit_id: list[str]
     unit_area: list[str]
+    unit_kind: list[str]  # spikes, calcium, events or lfp
     held_out: list[bool]
     trial_id: list[str]
     split: list[int]
+    clock: list[float]  # when the first and the last training trial begin
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Layout:
     n_unit: int
     area_names: list[str]
     area_latents: list[int]
-    neural_kind: str
+    neural_kinds: list[str]  # those of the spec's sources
     input_names: list[str]
     n_force: int
     force_size: list[float]  # rms of each column while it acts

@@ -19,6 +19,8 @@ class AnimalSummary:
     co_bps_null: float | None  # the same score of the training-mean null
     behavior_r2: float | None
     objective: str | None  # what it is, e.g. `target position, 2-D, in m`
+    co_r2: float | None = None  # of held-out units with a continuous signal, over each one's mean
+    co_r2_null: float | None = None
     prototypes: str | None = None  # prior `switching`: how many there are, and by how much over other numbers
 
     def as_dict(self) -> dict[str, Any]:

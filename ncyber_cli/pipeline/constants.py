@@ -10,7 +10,6 @@ from ncyber_cli.inference.elbo import NeuroModel
 from ncyber_cli.model.body import PointMass
 from ncyber_cli.model.closed_loop import LOG_VARIANCE_FLOOR, ClosedLoop
 from ncyber_cli.model.controller import Lqr, Setpoint
-from ncyber_cli.model.emission import Gaussian
 from ncyber_cli.model.layout import Layout
 from ncyber_cli.training.identify import Identified
 
@@ -84,10 +83,9 @@ def floors_hit(model: NeuroModel, layout: Layout) -> list[str]:
         names = names[len(names) - hit.shape[1] :]
         for animal, feature in hit.nonzero().tolist():
             found.append(f"residual of {names[feature]} of {layout.animals[animal]}")
-    if isinstance(loop.emission, Gaussian):
-        hit = loop.emission.variance <= _TOUCHING * loop.emission.variance_floor
-        for index, session in enumerate(layout.sessions):
-            units = [session.unit_id[unit] for unit in hit[index, : len(session.unit_id)].nonzero()[:, 0].tolist()]
-            if units:
-                found.append(f"noise of {len(units)} units of {session.animal} {session.session} ({units[0]}, ...)")
+    hit = loop.emission.at_floor()
+    for index, session in enumerate(layout.sessions):
+        units = [session.unit_id[unit] for unit in hit[index, : len(session.unit_id)].nonzero()[:, 0].tolist()]
+        if units:
+            found.append(f"noise of {len(units)} units of {session.animal} {session.session} ({units[0]}, ...)")
     return found

@@ -44,7 +44,7 @@ def _weight(number: str, where: str) -> float:
 
 def meanings(cost: TaskCost, run: OpenRun) -> dict[str, str]:
     """What each term of a cost is, in this run's units."""
-    units = {"L": run.layout.body_units[0], "U": features_of(run, [])["controls"].units[0]}
+    units = {"L": run.layout.body_units[0], "U": features_of(run, [], [])["controls"].units[0]}
     return {name: _in_units(TERMS[name][1], units) for name in cost.weights}
 
 

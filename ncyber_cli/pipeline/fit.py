@@ -242,7 +242,7 @@ def _print(request: FitRequest, folder: RunFolder, spec: Spec, rows: Sequence[An
             "animal": row.animal,
             "trials": row.trials,
             "neurons": row.neurons,
-            "co-bps (null)": _with_null(row),
+            **_held_out_scores(row, rows),
             "behavior R2": row.behavior_r2,
             "objective": row.objective,
             **({} if row.prototypes is None else {"prototypes": row.prototypes}),
@@ -266,7 +266,14 @@ def _short(data: Sequence[str]) -> str:
     return " ".join(data)
 
 
-def _with_null(row: AnimalSummary) -> str | None:
-    if row.co_bps is None:
-        return None
-    return f"{row.co_bps:.2f} ({'-' if row.co_bps_null is None else f'{row.co_bps_null:.2f}'})"
+def _held_out_scores(row: AnimalSummary, rows: Sequence[AnimalSummary]) -> dict[str, str | None]:
+    """Bits per spike, and R2 in place of it or beside it where any animal has a continuous signal."""
+    continuous = any(each.co_r2 is not None for each in rows)
+    scores = {"co-R2 (null)": _with_null(row.co_r2, row.co_r2_null)} if continuous else {}
+    if not continuous or any(each.co_bps is not None for each in rows):
+        scores = {"co-bps (null)": _with_null(row.co_bps, row.co_bps_null), **scores}
+    return scores
+
+
+def _with_null(score: float | None, null: float | None) -> str | None:
+    return None if score is None else f"{score:.2f} ({'-' if null is None else f'{null:.2f}'})"

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from ncyber_cli.data.recording import TEST, TRAIN, VALIDATION, Session
 from ncyber_cli.inference.posterior import posterior_moments
-from ncyber_cli.model.emission import NegativeBinomial, Poisson
 from ncyber_cli.outputs.metrics import Examples, behavior_r2
 from ncyber_cli.outputs.summary import AnimalSummary, describe_objective
-from ncyber_cli.pipeline.open_run import OpenRun, trial_batches
-from ncyber_cli.pipeline.score import BitsTally
+from ncyber_cli.pipeline.open_run import OpenRun, counting_units, trial_batches
+from ncyber_cli.pipeline.score import UnitTally, VarianceTally
 from ncyber_cli.spec import LinearBody, MLPController, PointMass
 
 _BATCH = 64
@@ -25,11 +24,11 @@ _MOST_ENTRIES = 20_000_000  # of rates that the ridge is fitted to
 
 @dataclass(frozen=True)
 class _SessionScore:
-    """Scores on test trials, and the spikes of held-out units and the bins behind them."""
+    """Scores on test trials, and the spikes, continuous held-out units and bins behind them."""
 
-    co_bps: float | None
-    co_bps_null: float | None
+    held_out: dict[str, float | None]  # co_bps and co_r2 with their nulls
     spikes: float
+    continuous: float
     behavior_r2: float | None
     bins: float
 
@@ -45,8 +44,10 @@ def summaries(run: OpenRun, sessions: list[Session]) -> list[AnimalSummary]:
                 animal=animal,
                 trials=sum(int((session.split == TEST).sum()) for session in own),
                 neurons=sum(len(session.unit_id) for session in own),
-                co_bps=_weighted((score.co_bps, score.spikes) for score in scores),
-                co_bps_null=_weighted((score.co_bps_null, score.spikes) for score in scores),
+                co_bps=_weighted((score.held_out.get("co_bps"), score.spikes) for score in scores),
+                co_bps_null=_weighted((score.held_out.get("co_bps_null"), score.spikes) for score in scores),
+                co_r2=_weighted((score.held_out.get("co_r2"), score.continuous) for score in scores),
+                co_r2_null=_weighted((score.held_out.get("co_r2_null"), score.continuous) for score in scores),
                 behavior_r2=_weighted((score.behavior_r2, score.bins) for score in scores),
                 objective=describe(run),
             )
@@ -68,20 +69,22 @@ def describe(run: OpenRun) -> str | None:
 
 def _score(run: OpenRun, session: Session) -> _SessionScore:
     test, held_out = np.flatnonzero(session.split == TEST), session.held_out
-    bits = null = spikes = None
-    if isinstance(run.model.loop.emission, Poisson | NegativeBinomial) and len(test) and held_out.any():
-        tally = _tally(run, session, test)
-        bits = tally.bits(held_out)
-        null = tally.bits_of_constant(_training_mean(session), held_out)
-        spikes = float(tally.spikes[held_out].sum())
+    counting = counting_units(run, session)
+    found: dict[str, float | None] = {}
+    spikes = 0.0
+    if len(test) and held_out.any():
+        tally = _tally(run, session, counting, test)
+        found = tally.scores("co", _training_mean(session), held_out)
+        spikes = float(tally.bits.spikes[held_out & counting].sum())
     reads_neurons = "neural" in run.spec.inference.inputs
     behavior = _behavior_r2(run, session, test) if session.body_names and len(test) and reads_neurons else None
-    return _SessionScore(bits, null, spikes or 0.0, behavior, float(session.mask[test].sum()))
+    continuous = float((held_out & ~counting).sum())
+    return _SessionScore(found, spikes, continuous, behavior, float(session.mask[test].sum()))
 
 
-def _tally(run: OpenRun, session: Session, trials: NDArray[np.int64]) -> BitsTally:
-    """Bits per spike of every unit under the posterior mean of its rate."""
-    tally, n_unit = BitsTally(len(session.unit_id)), len(session.unit_id)
+def _tally(run: OpenRun, session: Session, counting: NDArray[np.bool_], trials: NDArray[np.int64]) -> UnitTally:
+    """Scores of every unit under the posterior mean of its rate."""
+    tally, n_unit = UnitTally(counting), len(session.unit_id)
     inference = run.spec.inference
     for some in trial_batches(run, session, trials, _BATCH):
         moments = posterior_moments(run.model, some.batch, inference, some.keys, samples=inference.samples, seed=_SEED)
@@ -93,14 +96,14 @@ def _tally(run: OpenRun, session: Session, trials: NDArray[np.int64]) -> BitsTal
 
 
 def _training_mean(session: Session) -> NDArray[np.float64]:
-    """Mean count a bin of each unit in training trials, (unit,)."""
-    tally = BitsTally(len(session.unit_id))
+    """Mean of each unit in training trials, (unit,)."""
+    tally = VarianceTally(len(session.unit_id))
     trials = np.flatnonzero(session.split == TRAIN)
     for start in range(0, len(trials), _BATCH):
         chosen = trials[start : start + _BATCH]
         counts = session.observation[chosen].astype(np.float32)
         tally.add(counts, np.ones_like(counts), session.mask[chosen])
-    return tally.mean_counts()
+    return tally.mean()
 
 
 def _behavior_r2(run: OpenRun, session: Session, test: NDArray[np.int64]) -> float | None:

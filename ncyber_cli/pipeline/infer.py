@@ -15,18 +15,26 @@ from numpy.typing import NDArray
 from ncyber_cli.data.recording import SPLIT_NAMES, TEST, TRAIN, Session
 from ncyber_cli.errors import NumericalError, UsageError
 from ncyber_cli.inference.posterior import PROTOTYPES, Moments, Sources, causal_moments, moments_of, posterior_samples
-from ncyber_cli.model.emission import NegativeBinomial, Poisson
 from ncyber_cli.outputs.label_objectives import label_objectives
 from ncyber_cli.outputs.provenance import record_provenance
 from ncyber_cli.outputs.results_hdf5 import ResultsWriter
-from ncyber_cli.pipeline.open_run import OpenRun, TrialBatch, check_readers, header_of, open_run, trial_batches
-from ncyber_cli.pipeline.score import BitsTally
+from ncyber_cli.pipeline.open_run import (
+    OpenRun,
+    TrialBatch,
+    check_readers,
+    counting_units,
+    header_of,
+    open_run,
+    trial_batches,
+)
+from ncyber_cli.pipeline.score import UnitTally
 from ncyber_cli.pipeline.sessions import sessions_of_run
 from ncyber_cli.reporting import Progress, table
 from ncyber_cli.spec_file import resolve_sessions, spec_text
 
 _COLUMNS = ["animal", "session", *SPLIT_NAMES, "units", "held_out"]
-_SCORES = ["co_bps", "co_bps_null", "fp_bps", "fp_bps_null"]  # of test trials, where units emit counts
+# Of test trials: bits per spike of units that emit counts, R2 of the others.
+_SCORES = [f"{name}_{score}{null}" for name in ("co", "fp") for score in ("bps", "r2") for null in ("", "_null")]
 
 
 @dataclass(frozen=True)
@@ -137,21 +145,21 @@ def _infer_session(
     """Write every trial of a session; its row of the table."""
     n_sample = options.samples or run.spec.inference.samples
     writer.add_session(header_of(run, session), samples=n_sample if options.write_samples else 0)
-    scores = _Scores(session, seen_bins) if isinstance(run.model.loop.emission, Poisson | NegativeBinomial) else None
+    scores = _Scores(session, counting_units(run, session), seen_bins)
     for some in trial_batches(run, session, np.arange(len(session.trial_id)), options.batch):
         moments = _moments(run, session, some, writer, options, seen_bins)
         _check_finite(moments["latents"].mean, some)
         for group, found in moments.items():
-            mean, sd = (_to_session(values, session, group) for values in (found.mean, found.sd))
+            mean, sd = (to_session(values, session, group) for values in (found.mean, found.sd))
             if group == PROTOTYPES:
                 writer.write_prototypes(session.animal, session.session, some.trials, mean)
                 continue
             writer.write(session.animal, session.session, some.trials, group, mean, sd)
-            if scores is not None and group == "rates":
+            if group == "rates":
                 scores.add(some.trials, mean)
     splits = {name: int((session.split == part).sum()) for part, name in enumerate(SPLIT_NAMES)}
     row = {"animal": session.animal, "session": session.session, **splits, "units": len(session.unit_id)}
-    return row | {"held_out": int(session.held_out.sum())} | ({} if scores is None else scores.row())
+    return row | {"held_out": int(session.held_out.sum())} | scores.row()
 
 
 def _moments(
@@ -186,7 +194,7 @@ def _written(
         for group, values in groups.items():
             if group == PROTOTYPES:  # a probability already, of which a single draw says less than the mean
                 continue
-            drawn = _to_session(values, session, group)
+            drawn = to_session(values, session, group)
             writer.write_draw(session.animal, session.session, sample, some.trials, group, drawn)
         yield groups
 
@@ -203,7 +211,7 @@ def _check_finite(latents: torch.Tensor, some: TrialBatch) -> None:
         )
 
 
-def _to_session(values: torch.Tensor, session: Session, group: str) -> NDArray[np.float32]:
+def to_session(values: torch.Tensor, session: Session, group: str) -> NDArray[np.float32]:
     """(trial, time, feature) in the session's bins and units: a batch ends with its longest trial, and pads units."""
     found = values.to(torch.float32).cpu().numpy()
     found = found[..., : len(session.unit_id)] if group == "rates" else found
@@ -213,29 +221,26 @@ def _to_session(values: torch.Tensor, session: Session, group: str) -> NDArray[n
 
 
 class _Scores:
-    """Bits per spike of a session's test trials, and the training trials' mean counts as a null."""
+    """Scores of a session's test trials, with the training trials' means as a null."""
 
-    def __init__(self, session: Session, seen_bins: int | None) -> None:
-        n_unit = len(session.unit_id)
+    def __init__(self, session: Session, counting: NDArray[np.bool_], seen_bins: int | None) -> None:
         self.session, self.seen_bins = session, seen_bins
-        self.seen, self.forecast, self.training = BitsTally(n_unit), BitsTally(n_unit), BitsTally(n_unit)
+        self.seen, self.forecast, self.training = (UnitTally(counting) for _ in range(3))
 
     def add(self, trials: NDArray[np.int64], rates: NDArray[np.float32]) -> None:
         session = self.session
-        counts, mask = session.observation[trials].astype(np.float32), session.mask[trials]
+        recorded, mask = session.observation[trials].astype(np.float32), session.mask[trials]
         early = np.arange(mask.shape[1]) < (mask.shape[1] if self.seen_bins is None else self.seen_bins)
         split = session.split[trials, None]
-        self.seen.add(counts, rates, mask & early & (split == TEST))
-        self.forecast.add(counts, rates, mask & ~early & (split == TEST))
-        self.training.add(counts, rates, mask & (split == TRAIN))
+        self.seen.add(recorded, rates, mask & early & (split == TEST))
+        self.forecast.add(recorded, rates, mask & ~early & (split == TEST))
+        self.training.add(recorded, rates, mask & (split == TRAIN))
 
     def row(self) -> dict[str, float | None]:
-        held_out, training = self.session.held_out, self.training.mean_counts()
-        row = {}
-        if held_out.any():
-            row = {"co_bps": self.seen.bits(held_out), "co_bps_null": self.seen.bits_of_constant(training, held_out)}
+        held_out, training = self.session.held_out, self.training.variance.mean()
+        row = self.seen.scores("co", training, held_out)
         if self.seen_bins is not None:
-            row |= {"fp_bps": self.forecast.bits(), "fp_bps_null": self.forecast.bits_of_constant(training)}
+            row |= self.forecast.scores("fp", training, np.ones_like(held_out))
         return row
 
 

@@ -98,6 +98,13 @@ def readout_of(layout: Layout, animal: str, session: str) -> int:
     return [(known.animal, known.session) for known in layout.sessions].index((animal, session))
 
 
+def counting_units(run: OpenRun, session: Session) -> NDArray[np.bool_]:
+    """Which of a session's units emit counts, (unit,)."""
+    table = run.model.loop.emission.counting()[readout_of(run.layout, session.animal, session.session)]
+    counting: NDArray[np.bool_] = table[: len(session.unit_id)].cpu().numpy()
+    return counting
+
+
 def header_of(run: OpenRun, session: Session, trials: NDArray[np.int64] | None = None) -> SessionHeader:
     """What a results file says of a session (default all its trials) before the first result."""
     chosen = np.arange(len(session.trial_id)) if trials is None else trials
@@ -113,11 +120,11 @@ def header_of(run: OpenRun, session: Session, trials: NDArray[np.int64] | None =
         held_out=session.held_out,
         time_s=session.time_s[chosen],
         mask=session.mask[chosen],
-        features=features_of(run, session.unit_id),
+        features=features_of(run, session.unit_id, session.unit_kind),
     )
 
 
-def features_of(run: OpenRun, unit_id: list[str]) -> dict[str, Features]:
+def features_of(run: OpenRun, unit_id: list[str], unit_kind: list[str]) -> dict[str, Features]:
     """Names and units of every group that the run's model has."""
     layout, loop, body = run.layout, run.model.loop, run.spec.model.body
     areas = [area for area, n in zip(layout.area_names, layout.area_latents, strict=True) for _ in range(n)]
@@ -129,8 +136,8 @@ def features_of(run: OpenRun, unit_id: list[str]) -> dict[str, Features]:
         features["controls"] = Features(_numbered("control", n_control), [unit] * n_control)
         features["actuator"] = Features(_numbered("actuator", n_control), [unit] * n_control)
         features["objectives"] = _objectives(run, loop.objective.size)
-    unit = "counts/bin" if layout.neural_kind == "spikes" else "a.u."
-    features["rates"] = Features(unit_id, [unit] * len(unit_id))
+    units = ["counts/bin" if kind == "spikes" else "a.u." for kind in unit_kind]
+    features["rates"] = Features(unit_id, units)
     if loop.body is not None:
         features["body"] = Features(layout.body_names, layout.body_units)
     return features

@@ -69,7 +69,7 @@ class UsualTrials:
             held_out=np.array(self.known.held_out, bool),
             time_s=np.tile(time_s, (trials, 1)),
             mask=np.ones((trials, self.steps), bool),
-            features=features_of(run, self.known.unit_id),
+            features=features_of(run, self.known.unit_id, self.known.unit_kind),
         )
 
     def pieces(self, size: int) -> Iterator[SomeTrials]:

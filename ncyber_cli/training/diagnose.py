@@ -53,7 +53,7 @@ def _terms_are_finite(model: NeuroModel, batch: Batch, spec: Spec) -> dict[str, 
         posterior = sample_posterior(model, batch, view, _noise(model, batch))
         loop, trajectory = model.loop, posterior.trajectory
         latent = trajectory.latent.transpose(0, 1)
-        predictor = loop.emission.predictor(latent, batch.session)
+        predictor = loop.emission.predictor(latent, batch.session, batch.when)
         density = loop.emission.log_density(batch.observation, batch.observed, predictor, batch.session)
         density = torch.where(batch.observed, density, 0.0)
         terms = {"the latent": latent, "the likelihood of neural activity": density}

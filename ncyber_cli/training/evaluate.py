@@ -13,7 +13,6 @@ from torch import Tensor
 from ncyber_cli.data.batches import Batch, Cohort, Picks
 from ncyber_cli.data.recording import TRAIN, VALIDATION
 from ncyber_cli.inference.elbo import ElboTerms, NeuroModel, Posterior, draw_noise, elbo_terms, sample_posterior
-from ncyber_cli.model.emission import NegativeBinomial, Poisson
 from ncyber_cli.outputs.metrics import poisson_bits_per_spike
 from ncyber_cli.spec import Inference
 from ncyber_cli.training.blinding import shown
@@ -49,7 +48,8 @@ def evaluate(model: NeuroModel, cohort: Cohort, picks: Picks, inference: Inferen
     """Score the named trials with nothing blinded and every observed entry scored; the noise is always the same."""
     device = model.loop.initial_mean.device
     generator = torch.Generator(device).manual_seed(_SEED)
-    held_out = _HeldOut(cohort) if isinstance(model.loop.emission, Poisson | NegativeBinomial) else None
+    counting = model.loop.emission.counting().cpu().numpy()
+    held_out = _HeldOut(cohort, counting) if counting.any() else None
     total = torch.zeros(4, dtype=torch.float64, device=device)
     n_bin = torch.zeros((), dtype=torch.float64, device=device)
     for start in range(0, len(picks), _TRIALS):
@@ -76,16 +76,17 @@ def _sums(terms: ElboTerms) -> Tensor:
 def _mean_rate(model: NeuroModel, batch: Batch, posterior: Posterior) -> Tensor:
     """Posterior mean of the rate, (trial, time, unit), of a batch that holds every trial `_SAMPLES` times."""
     emission = model.loop.emission
-    predictor = emission.predictor(posterior.trajectory.latent.transpose(0, 1), batch.session)
+    predictor = emission.predictor(posterior.trajectory.latent.transpose(0, 1), batch.session, batch.when)
     rate = emission.rate(predictor, batch.session)
     return rate.view(_SAMPLES, -1, *rate.shape[1:]).mean(0)
 
 
 class _HeldOut:
-    """Counts and rates of held-out units, gathered batch by batch; bins of all trials in a row."""
+    """Counts and rates of held-out units that emit counts, gathered batch by batch; bins of all trials in a row."""
 
-    def __init__(self, cohort: Cohort) -> None:
-        self.units = [np.flatnonzero(session.held_out) for session in cohort.sessions]
+    def __init__(self, cohort: Cohort, counting: NDArray[np.bool_]) -> None:
+        held_out = [session.held_out for session in cohort.sessions]
+        self.units = [np.flatnonzero(held & own[: len(held)]) for held, own in zip(held_out, counting, strict=True)]
         self.rows: list[list[tuple[NDArray[Any], NDArray[Any]]]] = [[] for _ in cohort.sessions]
 
     def add(self, picks: Picks, batch: Batch, rate: Tensor) -> None:

@@ -35,7 +35,7 @@ def measure(spec: Spec, cohort: Cohort) -> Layout:
         n_unit=cohort.n_unit,
         area_names=list(areas),
         area_latents=list(areas.values()),
-        neural_kind=spec.data.neural[0].kind,
+        neural_kinds=list(dict.fromkeys(source.kind for source in spec.data.neural)),
         input_names=first.input_names,
         n_force=first.force.shape[2],
         force_size=_force_size(cohort),
@@ -87,15 +87,18 @@ def _areas_of_inputs(spec: Spec, cohort: Cohort) -> dict[str, Any]:
 
 
 def _session_layout(session: Session) -> SessionLayout:
+    begin = session.clock()[session.split == TRAIN]
     return SessionLayout(
         animal=session.animal,
         session=session.session,
         sha256=session.sha256,
         unit_id=session.unit_id,
         unit_area=session.unit_area,
+        unit_kind=session.unit_kind,
         held_out=session.held_out.tolist(),
         trial_id=session.trial_id,
         split=session.split.tolist(),
+        clock=[float(begin.min()), float(begin.max())] if len(begin) else [0.0, 0.0],
     )
 
 

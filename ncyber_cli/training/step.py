@@ -105,6 +105,9 @@ def _update_variances(model: NeuroModel, batch: Batch, posterior: Posterior) -> 
             residual, recorded = body_residuals(loop, batch, posterior.trajectory)
             recorded = recorded & (posterior.bins_ahead == 1)[:, :, None]
             loop.body.residual.update(residual, batch.animal, recorded)
-        if loop.emission.has_variance:
-            predictor = loop.emission.predictor(posterior.trajectory.latent.transpose(0, 1), batch.session)
-            loop.emission.update_variance(batch.observation, batch.observed, predictor, batch.session)
+        emission = loop.emission
+        if emission.has_variance or emission.drift is not None:
+            latent = posterior.trajectory.latent.transpose(0, 1)
+            predictor = emission.predictor(latent, batch.session, batch.when)
+            emission.update_variance(batch.observation, batch.observed, predictor, batch.session)
+            emission.update_drift(batch.observed, predictor, batch.session)

@@ -64,6 +64,7 @@ def session(**changes: Any) -> Session:
         "bin_s": 0.02,
         "unit_id": [str(i) for i in range(6)],
         "unit_area": ["M1"] * 6,
+        "unit_kind": ["spikes"] * 6,
         "held_out": np.zeros(6, dtype=np.bool_),
         "trial_id": [str(i) for i in range(50)],
         "split": split,

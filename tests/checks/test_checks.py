@@ -12,7 +12,7 @@ from sessions import recording, session, spec
 
 from ncyber_cli.checks import run as run  # registers every check
 from ncyber_cli.checks.registry import Finding, Grade, check_cohort, check_recording, check_session
-from ncyber_cli.data.recording import IntervalTable, NeuralStream, Sampled, SpikeTrains
+from ncyber_cli.data.recording import IntervalTable, NeuralStream, Sampled, SpikeTrains, absent_stream
 
 
 def only(found: list[Finding]) -> Finding:
@@ -69,10 +69,11 @@ def test_an_empty_source_is_an_error() -> None:
     assert only(list(check_recording(recording(neural=[empty]), spec()))).check == "no_units"
 
 
-def test_a_count_emission_needs_counts() -> None:
-    checked = spec(**{"data.neural": [{"source": "units", "kind": "calcium"}], "model.emission": {"kind": "poisson"}})
-    found = only(list(check_recording(recording(neural=[sampled(TRACES)]), checked)))
-    assert found.check == "counts_need_a_count_emission"
+def test_a_source_that_a_file_lacks_is_named_where_it_has_others() -> None:
+    two = [{"source": "units", "kind": "spikes"}, {"source": "dff", "kind": "calcium"}]
+    lacking = recording(neural=[spikes(EVENLY), absent_stream()])
+    found = only(list(check_recording(lacking, spec(**{"data.neural": two}))))
+    assert (found.check, found.grade, found.where) == ("missing_sources", Grade.warning, "a1.nwb:dff")
 
 
 def hand(name: str, change: Any) -> dict[str, Sampled]:

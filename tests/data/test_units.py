@@ -63,7 +63,7 @@ def test_calcium_has_no_spike_rate() -> None:
 
 def held(rule: HeldOut | None, n_unit: int = 3, seed: int = 0, session: str = "s") -> list[bool]:
     names = [f"{i}" for i in range(n_unit)] if n_unit != 3 else ["a", "b", "c"]
-    return held_out_units(rule, names, [stream()], [np.arange(3)], seed, session, "file").tolist()
+    return held_out_units(rule, names, ["spikes"] * n_unit, [stream()], [np.arange(3)], seed, session, "file").tolist()
 
 
 def test_held_out_rules() -> None:

@@ -5,7 +5,7 @@ def test_a_row_is_plain_json() -> None:
     row = AnimalSummary("monkey-a", 160, 52, 0.41, -0.001, float("nan"), None)
     assert row.as_dict() == {
         "animal": "monkey-a", "trials": 160, "neurons": 52, "co_bps": 0.41, "co_bps_null": -0.001,
-        "behavior_r2": None, "objective": None, "prototypes": None,
+        "behavior_r2": None, "objective": None, "co_r2": None, "co_r2_null": None, "prototypes": None,
     }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ def data(**inputs: dict[str, Any]) -> Data:
 
 
 def layout(n_force: int, *names: str) -> Layout:
-    return Layout(BIN_S, ["a"], [], 0, ["brain"], [2], "spikes", list(names), n_force, [1.0] * n_force)
+    return Layout(BIN_S, ["a"], [], 0, ["brain"], [2], ["spikes"], list(names), n_force, [1.0] * n_force)
 
 
 USUAL = data(
