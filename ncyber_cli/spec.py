@@ -480,6 +480,19 @@ class Inference(Part):
     )
 
 
+class Teacher(Part):
+    """Rates of other models, which a fit learns on its training trials beside the data."""
+
+    rates: list[str] = Field(
+        default_factory=list,
+        description="runs of ncyber, or HDF5 files of rates, relative to this file, or --teacher on the command line; "
+        "of several the mean is learned",
+    )
+    weight: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="share of the likelihood that is the teacher's; the data have the rest"
+    )
+
+
 class Training(Part):
     epochs: Annotated[int, Field(ge=1)] = 150
     batch: Annotated[int, Field(ge=1)] = Field(64, description="trials per step, over all animals")
@@ -496,6 +509,7 @@ class Training(Part):
     starts: Annotated[int, Field(ge=1, le=100)] = Field(
         1, description="independent starts, compared on the validation ELBO"
     )
+    teacher: Teacher | None = None
     dtype: Literal["float32", "float64"] = "float32"
 
 

@@ -17,6 +17,13 @@ def fit(
         list[str] | None, typer.Argument(help="Recordings, in place of data.sessions.", show_default=False)
     ] = None,
     overrides: Overrides = None,
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A run, or an HDF5 file of rates, to learn from beside the data; again for each of several.",
+            show_default=False,
+        ),
+    ] = None,
     device: OnDevice = Device.auto,
     seed: Annotated[int, typer.Option(min=0, help="Of the weights, the order of trials and the noise.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
@@ -38,6 +45,7 @@ def fit(
         data=tuple(data or ()),
         out=out,
         overrides=tuple(overrides or ()),
+        teachers=tuple(teacher or ()),
         device=device.value,
         seed=seed,
         resume=resume,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from os.path import normpath
@@ -27,6 +28,7 @@ from ncyber_cli.pipeline.held_out import summaries
 from ncyber_cli.pipeline.open_run import OpenRun, open_run
 from ncyber_cli.pipeline.run_folder import METRICS, SUMMARY, RunFolder
 from ncyber_cli.pipeline.sessions import cohort_of, read_sessions
+from ncyber_cli.pipeline.teacher import check_same_teacher, taught_by, with_teachers
 from ncyber_cli.reporting import Progress, table
 from ncyber_cli.spec import Spec
 from ncyber_cli.spec_file import load_spec, resolve_sessions, spec_text
@@ -46,6 +48,7 @@ class FitRequest:
     data: tuple[str, ...]
     out: Path
     overrides: tuple[str, ...] = ()
+    teachers: tuple[str, ...] = ()
     device: str = "auto"
     seed: int = 0
     resume: bool = False
@@ -59,6 +62,8 @@ class FitRequest:
         words = ["ncyber", "fit", str(self.spec), *self.data, "--out", str(self.out)]
         for override in self.overrides:
             words += ["--set", override]
+        for teacher in self.teachers:
+            words += ["--teacher", teacher]
         return shlex.join([*words, "--device", self.device, "--seed", str(self.seed), "--resume"])
 
 
@@ -89,7 +94,7 @@ def train_run(request: FitRequest, progress: Progress) -> tuple[Spec, list[Anima
 def _asked(request: FitRequest) -> tuple[Spec, list[Path], torch.device]:
     """The spec, the recordings and the device of a request, once its folder may be written."""
     device = chosen_device(request.device)
-    spec = load_spec(request.spec, request.overrides)
+    spec = with_teachers(load_spec(request.spec, request.overrides), request.spec, request.teachers, request.out)
     paths = resolve_sessions(spec, request.spec, request.data)
     RunFolder(request.out).check(resume=request.resume, overwrite=request.overwrite)
     return spec, paths, device
@@ -120,7 +125,10 @@ def _fit_locked(
     else:
         folder.clear()
     write_text(folder.spec, spec_text(spec))
-    job = Job(cohort, spec, layout, folder.path, request.seed, device, request.resume_command())
+    taught = taught_by(spec, cohort, folder, device.type, progress)
+    if saved is not None:
+        check_same_teacher(taught, saved)
+    job = Job(cohort, spec, layout, folder.path, request.seed, device, request.resume_command(), taught)
     progress.say(f"training on {device}, {_trials(cohort)}")
     after = None if state is None else resume_point(state)
     with MetricsLog(folder.metrics, resume_after=after) as log:
@@ -190,7 +198,8 @@ def _write_summary(folder: RunFolder, job: Job, outcome: FitOutcome, found: Mapp
         ["ncyber", *sys.argv[1:]],
         seed=job.seed,
         spec=spec_text(job.spec),
-        input_sha256={str(session.path): session.sha256 for session in job.cohort.sessions},
+        input_sha256={str(session.path): session.sha256 for session in job.cohort.sessions}
+        | ({} if job.teacher is None else dict(job.teacher.sha256)),
     )
     starts = [
         {**asdict(start), "signs": start.signs.as_dict(), "warnings": start.signs.warnings()}
@@ -214,6 +223,8 @@ def _trials(cohort: Cohort) -> str:
 def _dry_run(request: FitRequest, spec: Spec, paths: Sequence[Path], device: torch.device, progress: Progress) -> None:
     """Read everything and say what would be trained; nothing is written."""
     cohort, layout = _read(spec, paths, progress)
+    with tempfile.TemporaryDirectory() as scratch:
+        taught_by(spec, cohort, RunFolder(Path(scratch)), device.type, progress)
     rows = [
         {
             "animal": session.animal,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,8 +17,11 @@ from ncyber_cli.inference.targets import Targets
 class Teacher:
     """Rates of the training trials of a cohort. Epochs are chosen on data: validation trials have no targets either."""
 
-    def __init__(self, cohort: Cohort, rates: Sequence[NDArray[np.float32]], weight: float) -> None:
-        """`rates` of each session (trial, time, unit), NaN where the teacher says nothing.
+    def __init__(
+        self, cohort: Cohort, rates: Sequence[NDArray[np.float32]], weight: float, sha256: Mapping[str, str]
+    ) -> None:
+        """`rates` of each session (trial, time, unit), NaN where the teacher says nothing; `sha256` of every file
+        behind them, by path.
 
         Raises ValueError for rates of a trial that is not a training trial: nothing may be learned from those.
         """
@@ -27,7 +30,7 @@ class Teacher:
                 raise ValueError(f"{session.session}: a teacher may only speak of training trials")
         taught = [replace(s, observation=known) for s, known in zip(cohort.sessions, rates, strict=True)]
         self._rates = Cohort(taught, cohort.animals, cohort.n_unit, cohort.dtype)  # padded as the data are
-        self.weight = weight
+        self.weight, self.sha256 = weight, sha256
 
     def targets(self, picks: Picks, device: torch.device) -> Targets:
         """What there is to learn of these trials."""
