@@ -210,15 +210,11 @@ class Brain(nn.Module):
             return torch.addmm(latent, torch.tanh(total), weights.out) - self.leak * latent
         return torch.addmm(latent, torch.tanh(total), weights.out)
 
-    def message_nats(
-        self, latent: Float[Tensor, "time trial n_latent"], variance: Float[Tensor, " n_latent"], **how: bool
-    ) -> Float[Tensor, "time trial edge"]:
-        """What passes along each edge in each bin; see Messages.nats."""
-        assert self.messages is not None
-        response = self.out * self.out_mask
+    def response(self) -> Float[Tensor, "hidden n_latent"]:
+        """How the next latents answer to the hidden units, to first order around rest."""
         if self.kind == "linear":
-            response = torch.eye(self.hidden, device=latent.device, dtype=latent.dtype)
-        return self.messages.nats(latent, response, variance, **how)
+            return torch.eye(self.hidden, device=self.out.device, dtype=self.out.dtype)
+        return self.out * self.out_mask
 
     def log_prior(self) -> Float[Tensor, ""]:
         own = self.individuals.log_prior()

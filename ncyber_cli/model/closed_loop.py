@@ -165,8 +165,15 @@ class ClosedLoop(nn.Module):
         messages = self.brain.messages
         if messages is None or messages.price is None:
             return None
+        return messages.cost(self.message_nats(latent), inside)
+
+    def message_nats(
+        self, latent: Float[Tensor, "time trial n_latent"], *, around_mean: bool = False
+    ) -> Float[Tensor, "time trial edge"]:
+        """What passes along each edge in each bin; see Messages.nats. Raising the noise makes no message cheaper."""
         variance = self.log_process_variance.detach().clamp(min=LOG_VARIANCE_FLOOR).exp()
-        return messages.cost(self.brain.message_nats(latent, variance), inside)
+        assert self.brain.messages is not None
+        return self.brain.messages.nats(latent, self.brain.response(), variance, around_mean=around_mean)
 
     def log_prior(self) -> Float[Tensor, ""]:
         """Hierarchical priors of every part, up to a constant."""

@@ -24,6 +24,7 @@ from ncyber_cli.outputs.provenance import record_provenance, write_summary
 from ncyber_cli.outputs.summary import AnimalSummary
 from ncyber_cli.pipeline.constants import animal_constants, floors_hit
 from ncyber_cli.pipeline.device import chosen_device
+from ncyber_cli.pipeline.edges import edge_strengths
 from ncyber_cli.pipeline.held_out import summaries
 from ncyber_cli.pipeline.open_run import OpenRun, open_run
 from ncyber_cli.pipeline.run_folder import METRICS, SUMMARY, RunFolder
@@ -142,7 +143,8 @@ def _fit_locked(
     for floor in floors:
         progress.say(f"warning: at its floor: {floor}")
     animals = [{**row.as_dict(), **found} for row, found in zip(rows, _constants(run, cohort), strict=True)]
-    found = {"animals": animals, "variance_floors_hit": floors, "parameters": _parameters(run.model)}
+    edges = edge_strengths(run, cohort.sessions)
+    found = {"animals": animals, "variance_floors_hit": floors, "parameters": _parameters(run.model), "edges": edges}
     _write_summary(folder, job, outcome, found)
     return rows
 
