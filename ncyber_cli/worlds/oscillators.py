@@ -18,7 +18,7 @@ from ncyber_cli.worlds.simulated import RATE_BITS, Signal, SimulatedAnimal, pois
 Family = Literal["limit_cycle", "duffing", "both"]
 FREQUENCY_HZ = (0.5, 2.0)
 DAMPING_PER_S = {"limit_cycle": (0.5, 3.0), "duffing": (0.1, 1.0)}
-STIFFENING = 0.5
+STIFFENING = 1.5  # large swings are half as fast again as small ones, which no linear dynamics foretell
 NOISE_PER_ROOT_S = 0.15  # of the state: 30 bins ahead it costs a forecast one part in a hundred
 FIRST_RADIUS = (0.3, 1.6)  # trials begin off the cycle, at any phase
 BIN_S, TRIAL_BINS, SUBSTEPS = 0.02, 100, 4
