@@ -73,7 +73,7 @@ class BehaviorSource(Series):
 
 
 class InputSource(Part):
-    """What is given to the animal: a series, or a column of the trial table."""
+    """What is given to the animal: a series, or columns of the trial table."""
 
     kind: Literal["force", "stimulation", "silencing", "stimulus", "cue", "context"]
     area: str | None = Field(
@@ -175,6 +175,9 @@ class Data(Part):
     bin_s: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
     animal: str | None = Field(
         None, description="HDF5 dataset or attribute with the animal's name; default the file name"
+    )
+    animal_of: dict[str, Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=dict, description="the animal's name by file name or pattern, whatever the file says"
     )
     trials: Trials | None = None
     windows: Windows | None = None
@@ -380,7 +383,8 @@ class Animals(Part):
         0, description="numbers in which a session of an animal differs from its others"
     )
     rank: Annotated[int, Field(ge=1, le=64)] = Field(
-        4, description="rank of the deltas in every area, of contexts too: inputs of kind context shift the brain as well"
+        4,
+        description="rank of the deltas in every area, of contexts too: inputs of kind context shift the brain as well",
     )
 
 

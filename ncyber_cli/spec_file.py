@@ -42,6 +42,11 @@ def load_spec(path: Path | str, overrides: Sequence[str] = ()) -> Spec:
     return _checked(document, Path(path))
 
 
+def spec_from_text(text: str, name: str) -> Spec:
+    """Check a spec that stands in no file; `name` is what its errors call it. Raises SpecError as `load_spec` does."""
+    return _checked(parse(text), Path(name))
+
+
 def with_gym(spec: Spec, path: Path) -> Spec:
     """The spec with the part `gym` of another YAML file in place of its own.
 

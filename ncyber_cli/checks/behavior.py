@@ -6,9 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ncyber_cli.checks.registry import Grade, Remark, recording_check
+from ncyber_cli.checks.registry import Grade, Remark, quality_check, recording_check
 from ncyber_cli.data.recording import Recording, Sampled
 from ncyber_cli.spec import Spec
+
+_HOLES = 0.01  # share of the values; fewer are what every tracker drops
+_GAP_STEPS = 5.0
 
 
 @recording_check(Grade.error)
@@ -18,6 +21,20 @@ def signal_without_samples(recording: Recording, spec: Spec) -> Iterator[Remark]
         if empty.any():
             what = f"columns {np.flatnonzero(empty).tolist()} of {len(empty)} are all NaN"
             yield name, what, f"remove {name}, or name the columns that were recorded: columns: [...]"
+
+
+@quality_check
+def signal_with_holes(recording: Recording, spec: Spec) -> Iterator[Remark]:
+    """NaN, and steps of time that are far longer than the usual one."""
+    for name, signal in _signals(recording):
+        missing = float(np.isnan(signal.values).mean()) if signal.values.dtype.kind == "f" else 0.0
+        if _HOLES < missing < 1:
+            yield name, f"{missing:.0%} of the values are NaN", "they are taken as missing; nothing needs to be done"
+        steps_s = np.diff(signal.time_s) if signal.time_s is not None else np.zeros(0)
+        gaps = steps_s > _GAP_STEPS * _step_s(signal)
+        if gaps.any():
+            what = f"has {int(gaps.sum())} gaps of more than {_GAP_STEPS:g} samples, the longest {steps_s.max():.4g} s"
+            yield name, what, "bins in them are missing; nothing needs to be done"
 
 
 @recording_check(Grade.warning)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ncyber_cli.checks.naming import some, units_where
 from ncyber_cli.checks.registry import Grade, Remark, recording_check
-from ncyber_cli.data.recording import NeuralStream, Recording, Sampled, SpikeTrains
+from ncyber_cli.data.recording import NeuralStream, Recording, Sampled
 from ncyber_cli.spec import Spec
 
-_FASTEST_HZ = 500.0  # no neuron keeps this up over a session; times in ms or ticks read as s look so, or slow
-_SLOWEST_HZ = 1e-3
 _DROP = "drop them: units: {where: ...}"
 
 
@@ -34,45 +32,29 @@ def missing_sources(recording: Recording, spec: Spec) -> Iterator[Remark]:
 
 
 @recording_check(Grade.warning)
-def silent_units(recording: Recording, spec: Spec) -> Iterator[Remark]:
-    for source, stream in _streams(recording, spec):
-        if isinstance(stream.activity, SpikeTrains) and (silent := _units(stream, _spike_counts(stream.activity) == 0)):
-            yield source, f"{len(silent)} units never fire ({_some(silent)})", "write units: {min_rate_hz: 0.1}"
-
-
-@recording_check(Grade.warning)
-def implausible_rates(recording: Recording, spec: Spec) -> Iterator[Remark]:
-    for source, stream in _streams(recording, spec):
-        if not isinstance(stream.activity, SpikeTrains) or not len(stream.activity.times_s):
-            continue
-        duration_s = float(np.ptp(stream.activity.times_s)) or 1.0
-        rate_hz = float(np.median(_spike_counts(stream.activity))) / duration_s
-        if rate_hz > _FASTEST_HZ or 0 < rate_hz < _SLOWEST_HZ:
-            what = f"the median unit fires at {rate_hz:.2g} Hz over {duration_s:.4g} s"
-            yield source, what, "check that spike times are in seconds"
-
-
-@recording_check(Grade.warning)
 def repeated_units(recording: Recording, spec: Spec) -> Iterator[Remark]:
     """A unit listed twice lets held-out neurons be predicted from their own copy."""
     for source, stream in _streams(recording, spec):
+        if not isinstance(stream.activity, Sampled):
+            continue
         seen: dict[bytes, str] = {}
         copies = []
-        for unit, activity in zip(stream.unit_id, _by_unit(stream), strict=True):
-            first = seen.setdefault(activity.tobytes(), unit)
-            if first is not unit and len(activity) > 1 and not np.array_equal(activity[:-1], activity[1:]):
+        for column, unit in enumerate(stream.unit_id):
+            trace = np.ascontiguousarray(stream.activity.values[..., column]).ravel()
+            first = seen.setdefault(trace.tobytes(), unit)
+            if first is not unit and not np.array_equal(trace[:-1], trace[1:]):
                 copies.append(f"{unit} = {first}")
         if copies:
-            yield source, f"units are copies of others ({_some(copies)})", "keep one of each: units: {where: ...}"
+            yield source, f"units are copies of others ({some(copies)})", "keep one of each: units: {where: ...}"
 
 
 @recording_check(Grade.error)
 def units_without_samples(recording: Recording, spec: Spec) -> Iterator[Remark]:
     for source, stream in _streams(recording, spec):
         if isinstance(stream.activity, Sampled):
-            missing = _units(stream, ~np.isfinite(stream.activity.values).any(axis=_all_but_last(stream.activity)))
+            missing = units_where(stream, ~np.isfinite(stream.activity.values).any(axis=_all_but_last(stream.activity)))
             if missing:
-                yield source, f"{len(missing)} units are all NaN ({_some(missing)})", _DROP
+                yield source, f"{len(missing)} units are all NaN ({some(missing)})", _DROP
 
 
 @recording_check(Grade.warning)
@@ -81,8 +63,8 @@ def flat_units(recording: Recording, spec: Spec) -> Iterator[Remark]:
         if isinstance(stream.activity, Sampled):
             values, axes = stream.activity.values, _all_but_last(stream.activity)
             low, high = np.fmin.reduce(values, axis=axes), np.fmax.reduce(values, axis=axes)
-            if flat := _units(stream, low == high):
-                yield source, f"{len(flat)} units never change ({_some(flat)})", _DROP
+            if flat := units_where(stream, low == high):
+                yield source, f"{len(flat)} units never change ({some(flat)})", _DROP
 
 
 @recording_check(Grade.error)
@@ -101,25 +83,5 @@ def _streams(recording: Recording, spec: Spec) -> Iterator[tuple[str, NeuralStre
         yield source.source, stream
 
 
-def _spike_counts(spikes: SpikeTrains) -> NDArray[np.int64]:
-    return np.diff(spikes.ends, prepend=0)
-
-
-def _by_unit(stream: NeuralStream) -> Sequence[NDArray[np.generic]]:
-    activity = stream.activity
-    if isinstance(activity, SpikeTrains):
-        starts = np.concatenate([[0], activity.ends[:-1]])
-        return [activity.times_s[start:end] for start, end in zip(starts, activity.ends, strict=False)]
-    return [np.ascontiguousarray(activity.values[..., unit]).ravel() for unit in range(activity.values.shape[-1])]
-
-
 def _all_but_last(signal: Sampled) -> tuple[int, ...]:
     return tuple(range(signal.values.ndim - 1))
-
-
-def _units(stream: NeuralStream, chosen: NDArray[np.bool_]) -> list[str]:
-    return [unit for unit, wanted in zip(stream.unit_id, chosen, strict=True) if wanted]
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -34,6 +34,7 @@ SessionCheck = Callable[[Session, Spec], Iterator[Remark]]
 CohortCheck = Callable[[Sequence[Session], Spec], Iterator[Remark]]
 
 _RECORDING: list[tuple[Grade, RecordingCheck]] = []
+_QUALITY: list[tuple[Grade, RecordingCheck]] = []
 _SESSION: list[tuple[Grade, SessionCheck]] = []
 _COHORT: list[tuple[Grade, CohortCheck]] = []
 
@@ -46,6 +47,12 @@ def recording_check(grade: Grade) -> Callable[[RecordingCheck], RecordingCheck]:
         return check
 
     return register
+
+
+def quality_check(check: RecordingCheck) -> RecordingCheck:
+    """Register a check of how good the data of one file are, which says nothing against fitting them."""
+    _QUALITY.append((Grade.warning, check))
+    return check
 
 
 def session_check(grade: Grade) -> Callable[[SessionCheck], SessionCheck]:
@@ -68,9 +75,9 @@ def cohort_check(grade: Grade) -> Callable[[CohortCheck], CohortCheck]:
     return register
 
 
-def check_recording(recording: Recording, spec: Spec) -> Iterator[Finding]:
-    """Run every check of one file; `where` is the file and the place in it or in the spec."""
-    for grade, check in _RECORDING:
+def check_recording(recording: Recording, spec: Spec, *, quality: bool = False) -> Iterator[Finding]:
+    """Run every check of one file, if asked of its quality too; `where` is the file and the place in it or the spec."""
+    for grade, check in _RECORDING + _QUALITY * quality:
         for where, what, remedy in check(recording, spec):
             yield Finding(f"{recording.path}:{where}", what, remedy, grade, check.__name__)
 

@@ -10,6 +10,7 @@ from ncyber_cli.checks import areas as areas
 from ncyber_cli.checks import behavior as behavior
 from ncyber_cli.checks import cohort as cohort
 from ncyber_cli.checks import neural as neural
+from ncyber_cli.checks import spikes as spikes
 from ncyber_cli.checks import trials as trials
 from ncyber_cli.checks.registry import Finding, check_cohort, check_recording, check_session
 from ncyber_cli.data.prepare import prepare
@@ -19,8 +20,8 @@ from ncyber_cli.errors import DataError, NcyberError, SpecError
 from ncyber_cli.spec import Data, Spec
 
 
-def check_files(paths: Sequence[Path], spec: Spec) -> Iterator[Finding]:
-    """Yield what is wrong with each file for this spec, then with all of them together.
+def check_files(paths: Sequence[Path], spec: Spec, *, quality: bool = False) -> Iterator[Finding]:
+    """Yield what is wrong with each file for this spec (and with its quality), then with all of them together.
 
     A file is read once; only when that fails, its sources are read one by one to find every reason.
     """
@@ -31,7 +32,7 @@ def check_files(paths: Sequence[Path], spec: Spec) -> Iterator[Finding]:
         except DataError as error:
             yield from _every_reason(path, spec.data, error)
             continue
-        yield from check_recording(recording, spec)
+        yield from check_recording(recording, spec, quality=quality)
         try:
             session = prepare(recording, spec)
         except (DataError, SpecError) as error:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from ncyber_cli.checks.holdings import FileHoldings, Holding
+from ncyber_cli.checks.holding import FileHoldings, Holding
 
 _MOST_CHANNELS = 16  # more columns than that are neurons or pixels, not a movement
+_USUAL_WINDOW, _SHORTEST_WINDOW, _ENOUGH_WINDOWS = 60, 10, 40  # bins, bins, windows: split between training and tests
 _FORCE = re.compile(r"force|torque|perturb", re.IGNORECASE)
 _STIMULUS = re.compile(r"stim|opto|laser|current", re.IGNORECASE)
 _ACTIVITY = re.compile(r"gcamp|trace|neur|dff|calcium|spike|rate|activity", re.IGNORECASE)
@@ -18,6 +19,8 @@ _MEANINGS = (("position", re.compile(r"pos", re.IGNORECASE)), ("velocity", re.co
 def spec_lines(held: FileHoldings) -> list[str]:
     """Give the lines of a spec's `data:` that would read the file, other possibilities as comments."""
     lines = ["data:", f"  sessions: [{_quoted(str(held.path))}]"]
+    if held.nwb and not held.animal:
+        lines.append(f"  animal_of: {{{_quoted(held.path.name)}: {_quoted(held.session or held.path.stem)}}}")
     lines += _nwb_lines(held.objects) if held.nwb else _hdf5_lines(held.objects)
     return lines
 
@@ -52,7 +55,8 @@ def _hdf5_lines(objects: Sequence[Holding]) -> list[str]:
     neural, clock = wide[0]
     bin_s = 1 / clock.rate_hz if clock.rate_hz else 0.02
     kind = "spikes" if neural.counts else "calcium"
-    lines = [f"  bin_s: {bin_s:.3g}", f"  windows: {{length_s: {60 * bin_s:.3g}}}", "  neural:"]
+    length = min(_USUAL_WINDOW, max(_SHORTEST_WINDOW, neural.shape[0] // _ENOUGH_WINDOWS))
+    lines = [f"  bin_s: {bin_s:.3g}", f"  windows: {{length_s: {length * bin_s:.3g}}}", "  neural:"]
     for held, known in wide:
         line = f"    - {{source: {held.path}, time: {known.path}, kind: {kind}}}"
         lines.append(line if held is neural else f"#{line[1:]}    # or this")
@@ -61,7 +65,7 @@ def _hdf5_lines(objects: Sequence[Holding]) -> list[str]:
 
 
 def _trial_lines(objects: Sequence[Holding]) -> list[str]:
-    tables = [held for held in objects if held.kind == "TimeIntervals" and held.shape[0] > 1]
+    tables = [held for held in objects if held.is_intervals and held.shape[0] > 1]
     tables.sort(key=lambda held: (not held.path.endswith("trials"), held.path.endswith("epochs"), -held.shape[0]))
     lines = [f"  trials: {{table: {table.path.rsplit('/', 1)[-1]}, align: {_events(table)}" for table in tables]
     return [f"#{line[1:]}" if place else line for place, line in enumerate(lines)] or ["  windows: {length_s: 4.0}"]
@@ -101,7 +105,7 @@ def _signal_names(moving: Sequence[Holding]) -> dict[str, str]:
 
 
 def _neural_kind(held: Holding) -> str:
-    if held.kind == "Units":
+    if held.is_units:
         return "spikes"
     if held.kind == "RoiResponseSeries":
         return "calcium"
@@ -109,7 +113,7 @@ def _neural_kind(held: Holding) -> str:
 
 
 def _area(held: Holding) -> str:
-    if held.kind != "Units" or "electrodes" in held.columns:
+    if not held.is_units or "electrodes" in held.columns:
         return ", area: from_electrodes"
     column = next((column for column in held.columns if column in ("location", "area", "brain_area", "region")), None)
     return f", area_column: {column}" if column else ""

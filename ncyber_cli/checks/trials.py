@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ncyber_cli.checks.naming import some
 from ncyber_cli.checks.registry import Grade, Remark, recording_check, session_check
 from ncyber_cli.data.recording import SPLIT_NAMES, Recording, Session
 from ncyber_cli.spec import Spec
@@ -36,6 +37,18 @@ def overlapping_trials(session: Session, spec: Spec) -> Iterator[Remark]:
     if overlaps and len(np.unique(first_s)) > 1:
         what = f"{overlaps} of {len(first_s)} trials overlap the next one, so test bins can be training bins too"
         yield "data.trials", what, "write a shorter trials.window_s, or split: {by: block}"
+
+
+@session_check(Grade.warning)
+def trials_without_spikes(session: Session, spec: Spec) -> Iterator[Remark]:
+    counts = [kind == "spikes" for kind in session.unit_kind]
+    if not any(counts):
+        return
+    fired = np.array([np.nansum(trial[:, counts]) > 0 for trial in session.observation])
+    if not fired.all():
+        silent = [trial for trial, any_spike in zip(session.trial_id, fired, strict=True) if not any_spike]
+        what = f"in {len(silent)} of {len(fired)} trials no unit fires ({some(silent)})"
+        yield "data.trials", what, "leave them out with trials.where if the neurons were not recorded"
 
 
 @session_check(Grade.warning)

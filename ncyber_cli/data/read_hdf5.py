@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ncyber_cli.data.animal_name import animal_name
 from ncyber_cli.data.areas import DEFAULT_AREA, filled
 from ncyber_cli.data.check_times import check_counts
 from ncyber_cli.data.columns import plain_column, text, texts
@@ -33,7 +34,7 @@ def read_hdf5(path: Path, data: Data, sha256: str) -> Recording:
         series = Hdf5Series(file, data, path.name)
         streams = [_neural(series, source, data) for source in data.neural]
         return Recording(
-            animal=group_name(_animal(file, data.animal, path)),
+            animal=animal_name(path, data, _animal(file, data.animal, path)),
             session=group_name(path.stem),
             path=path,
             sha256=sha256,

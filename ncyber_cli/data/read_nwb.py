@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h5py
 
+from ncyber_cli.data.animal_name import animal_name
 from ncyber_cli.data.columns import text
 from ncyber_cli.data.nwb_objects import NwbObjects
 from ncyber_cli.data.nwb_series import read_neural_series, read_sampled
@@ -21,9 +22,9 @@ from ncyber_cli.spec import Data, NeuralSource
 def read_nwb(path: Path, data: Data, sha256: str) -> Recording:
     """Read the neural sources, behaviour, inputs and interval table that `data` names.
 
-    A source is an object's name, searched everywhere, or its full path. The animal is the NWB
-    subject_id, else the session id, else the file's name; the session is the session id, else the
-    file's name. Raises DataError for an unreadable file, a missing object (naming what there is)
+    A source is an object's name, searched everywhere, or its full path. The animal is named by
+    `data.animal_of`, else by the NWB subject_id, the session id or the file's name; the session is the session id, else
+    the file's name. Raises DataError for an unreadable file, a missing object (naming what there is)
     and unusable values.
     """
     path = Path(path)
@@ -45,7 +46,7 @@ def _recording(file: h5py.File, path: Path, sha256: str, data: Data) -> Recordin
     session = _written(file, "general/session_id") or path.stem
     subject = _written(file, "general/subject/subject_id")
     return Recording(
-        animal=group_name(subject or session),
+        animal=animal_name(path, data, subject or session),
         session=group_name(session),
         path=path,
         sha256=sha256,
