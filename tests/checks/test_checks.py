@@ -50,7 +50,34 @@ TRACES = np.random.default_rng(1).gamma(2.0, size=(500, 3))
     [
         (spikes(EVENLY, np.zeros(0), EVENLY + 0.1), "spikes", "silent_units", "warning", "1 units never fire (1)"),
         (spikes(1e-4 * EVENLY, 1e-4 * EVENLY + 1e-6), "spikes", "implausible_rates", "warning", "3e+04 Hz over 0.01"),
-        (spikes(EVENLY, EVENLY + 0.1, EVENLY), "spikes", "repeated_units", "warning", "copies of others (2 = 0)"),
+        (
+            spikes(EVENLY, EVENLY + 0.1, EVENLY + 1e-4),
+            "spikes",
+            "units_that_share_spikes",
+            "warning",
+            "1 pairs of units share more than half of their spikes (0 = 2)",
+        ),
+        (
+            spikes(EVENLY, EVENLY[EVENLY < 50] + 0.1),
+            "spikes",
+            "drifting_units",
+            "warning",
+            "in the last third than in the first (1)",
+        ),
+        (
+            spikes(EVENLY[np.abs(EVENLY - 50) > 20]),
+            "spikes",
+            "gaps_of_all_units",
+            "warning",
+            "1 stretches, the longest 40.47 s from 29.7",
+        ),
+        (
+            sampled(np.stack([TRACES[:, 0], TRACES[:, 1], TRACES[:, 0]], 1)),
+            "calcium",
+            "repeated_units",
+            "warning",
+            "copies of others (n2 = n0)",
+        ),
         (sampled(np.where([1, 0, 1], TRACES, np.nan)), "calcium", "units_without_samples", "error", "all NaN (n1)"),
         (sampled(np.where([1, 0, 1], TRACES, 3.0)), "calcium", "flat_units", "warning", "never change (n1)"),
         (sampled(TRACES - 0.5), "events", "negative_events", "error", "one is -0.4"),
@@ -62,6 +89,32 @@ def test_neural(stream: NeuralStream, kind: str, check: str, grade: str, words: 
     assert (finding.check, finding.grade) == (check, Grade(grade))
     assert finding.where == "a1.nwb:units"
     assert words in finding.what
+
+
+def test_refractory_violations_are_a_matter_of_quality() -> None:
+    doubled = recording(neural=[spikes(np.sort([*EVENLY, *(EVENLY[:9] + 0.001)]), EVENLY + 0.1)])
+    assert list(check_recording(doubled, spec())) == []
+    finding = only(list(check_recording(doubled, spec(), quality=True)))
+    assert "1 units have more than 1 % of their intervals under 1.5 ms (0)" in finding.what
+
+
+def test_holes_in_a_signal_are_a_matter_of_quality() -> None:
+    known = recording().behavior["position"]
+    holes = np.where(np.arange(10_000) % 10 == 0, np.nan, known.values.T).T
+    later = np.where(np.arange(10_000) < 5000, known.time_s, known.time_s + 3)
+    behavior = {**recording().behavior, "gaze": Sampled(holes, known.time_s), "lick": Sampled(known.values, later)}
+    found = list(check_recording(recording(behavior=behavior, neural=[spikes(EVENLY)]), spec(), quality=True))
+    assert [(finding.where, finding.what) for finding in found] == [
+        ("a1.nwb:data.behavior.gaze", "10% of the values are NaN"),
+        ("a1.nwb:data.behavior.lick", "has 1 gaps of more than 5 samples, the longest 3.01 s"),
+    ]
+
+
+def test_trials_without_spikes_are_named() -> None:
+    observation = np.ones((50, 5, 6), dtype=np.uint8)
+    observation[[3, 8]] = 0
+    finding = only(list(check_session(session(observation=observation), spec())))
+    assert finding.what == "in 2 of 50 trials no unit fires (3, 8)"
 
 
 def test_an_empty_source_is_an_error() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import h5py
@@ -72,6 +73,52 @@ def test_the_lines_offered_for_nwb_read_it_and_never_offer_the_target(nwb: Path,
     assert read.neural[0].area == ["M1", "M1", "PMd"]
     assert read.trials is not None
     assert "align: go_time" in "\n".join(spec_lines(holdings(nwb)))
+
+
+def test_who_when_and_where_are_told_and_a_missing_subject_is_said_aloud(nwb: Path) -> None:
+    (held,) = json.loads(ncyber("inspect", nwb, "--json").stdout)
+    units = next(item for item in held["objects"] if item["type"] == "Units")
+    assert units["areas"] == {"M1": 2, "PMd": 1}
+    assert units["rate_hz"] == pytest.approx(50 / 40, rel=0.1)
+    assert 0 <= units["span_s"][0] < 5 < 35 < units["span_s"][1] <= 40
+    assert (held["session"], held["start"][:10], held["remarks"]) == ("monkey-1", "2026-01-01", [])
+    with h5py.File(nwb, "r+") as file:
+        del file["general/subject"]
+        file["session_start_time"][()] = "1900-01-01T00:00:00+00:00"
+    nobody, placeholder = holdings(nwb).remarks
+    assert "called monkey-1, unless the spec says data: {animal_of: {monkey.nwb: NAME}}" in nobody
+    assert "1900-01-01" in placeholder
+    assert "animal_of: {monkey.nwb: monkey-1}" in "\n".join(spec_lines(holdings(nwb)))
+
+
+def test_quality_reads_the_data_by_the_lines_offered(nwb: Path) -> None:
+    with h5py.File(nwb, "r+") as file:
+        file["units/spike_times"][50:100] = file["units/spike_times"][:50]
+        file["processing/behavior/hand_vel/data"][100:300] = np.nan
+    (held,) = json.loads(ncyber("inspect", nwb, "--json", "--quality").stdout)
+    named = {finding["check"] for finding in held["quality"]}
+    assert {"units_that_share_spikes", "signal_with_holes"} <= named
+
+
+def test_metadata_of_ten_gigabytes_take_no_reading(tmp_path: Path) -> None:
+    path = tmp_path / "large.nwb"
+    with h5py.File(path, "w") as file:
+        file.attrs["nwb_version"] = "2.7.0"
+        group = file.create_group("acquisition/raw")
+        group.attrs["neurodata_type"] = "ElectricalSeries"
+        create = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        create.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        create.set_fill_time(h5py.h5d.FILL_TIME_NEVER)  # a hole in the file, of no cost to the disk
+        space = h5py.h5s.create_simple((5 * 10**7, 100))
+        h5py.h5d.create(group.id, b"data", h5py.h5t.NATIVE_INT16, space, create)
+        group["starting_time"] = 0.0
+        group["starting_time"].attrs["rate"] = 30000.0
+    assert path.stat().st_size >= 10**10
+    began = time.perf_counter()
+    (held,) = holdings(path).objects
+    assert time.perf_counter() - began < 1.0
+    assert held.shape == (5 * 10**7, 100)
+    assert held.span_s == pytest.approx((0, 5e7 / 3e4), rel=1e-6)
 
 
 def test_the_lines_offered_for_hdf5_read_it(tmp_path: Path) -> None:

@@ -1,0 +1,57 @@
+"""One object of a file, and a whole file, as far as they are known without their data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+_PEEK = 2000  # steps that tell a rate
+
+
+@dataclass(frozen=True)
+class Holding:
+    """One object of a file: an NWB series or table, or an HDF5 dataset."""
+
+    path: str
+    kind: str  # neurodata_type in NWB, the stored type in HDF5
+    shape: tuple[int, ...]
+    unit: str = ""
+    rate_hz: float | None = None  # of samples; of a units table: spikes per unit and second
+    columns: tuple[str, ...] = ()  # of a table
+    above: tuple[str, ...] = ()  # neurodata_types of the groups around it, outermost first
+    rising: bool = False  # one axis of ascending numbers, as times are
+    counts: bool = False  # whole numbers of zero and more
+    span_s: tuple[float, float] | None = None  # first to last time
+    areas: dict[str, int] = field(default_factory=dict)  # units or channels by area, as far as the file says
+
+    @property
+    def is_units(self) -> bool:
+        return self.kind == "Units" or "spike_times" in self.columns
+
+    @property
+    def is_intervals(self) -> bool:
+        return "start_time" in self.columns and "stop_time" in self.columns
+
+
+@dataclass(frozen=True)
+class FileHoldings:
+    path: Path
+    nwb: bool
+    animal: str
+    objects: list[Holding]
+    session: str = ""
+    start: str = ""  # when the session started, as the file writes it
+    remarks: list[str] = field(default_factory=list)  # what the lab should know before it reads the file
+
+
+def rate_hz(times: h5py.Dataset) -> float | None:
+    """Median samples per second of a dataset of times, to four digits."""
+    step_s = np.median(np.diff(times[:_PEEK])) if times.ndim == 1 and len(times) > 1 else 0.0
+    return digits(float(1 / step_s)) if np.isfinite(step_s) and step_s > 0 else None
+
+
+def digits(value: float) -> float:
+    return float(f"{value:.4g}")
