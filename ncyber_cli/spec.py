@@ -406,7 +406,7 @@ class Model(Part):
     )
     drift: bool = Field(
         False,
-        description="each unit's offset (of its log rate, where it emits counts or events) changes slowly over a session",
+        description="each unit's offset (of the log rate, for counts and events) changes slowly over a session",
     )
     animals: Animals = Animals()
 

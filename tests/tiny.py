@@ -47,6 +47,11 @@ MODELS: dict[str, dict[str, Any]] = {
         "body": {"kind": "linear", "controls": 2},
         "environment": {"kind": "feedback", "delay_s": 0.05},
     },
+    "several_kinds": {
+        "brain": {"kind": "residual_mlp", "latents": {"M1": 3, "PMd": 2}, "hidden": 8},
+        "emission": {"calcium": {"kind": "gaussian"}},
+        "drift": True,
+    },
     "goal_in_the_brain": {"controller": {"kind": "setpoint"}, "emission": {"kind": "zero_inflated_gamma"}},
 }
 SIGNALS = {"gaussian": "calcium", "zero_inflated_gamma": "events"}
@@ -56,14 +61,15 @@ def make_spec(model: dict[str, Any], inference: dict[str, Any] | None = None, dt
     """A spec around `model`; a model with a body gets position and velocity."""
     model = {"brain": {"kind": "residual_mlp", "latents": 3, "hidden": 8}, **model}
     behavior = {"position": {"source": "p", "unit": "m"}, "velocity": {"source": "v", "unit": "m/s"}}
-    signal = SIGNALS.get(model.get("emission", {}).get("kind", ""), "spikes")
+    emission = model.get("emission", {})
+    signals = [SIGNALS.get(emission.get("kind", ""), "spikes"), *(emission if "kind" not in emission else ())]
     return Spec.model_validate(
         {
             "version": 1,
             "data": {
                 "bin_s": BIN_S,
                 "trials": {},
-                "neural": [{"source": "units", "kind": signal}],
+                "neural": [{"source": f"units_{signal}", "kind": signal} for signal in signals],
                 "behavior": behavior if "body" in model else {},
             },
             "model": model,
@@ -98,7 +104,10 @@ def make_session(
     inputs: int = 1,
     seed: int = 0,
 ) -> Session:
-    """A session of smooth latents; areas alternate M1, PMd; trials are 60 % train, 20 % validation, 20 % test."""
+    """A session of smooth latents; areas alternate M1, PMd; trials are 60 % train, 20 % validation, 20 % test.
+
+    Signal `several` is spikes in M1 and calcium in PMd.
+    """
     rng = np.random.default_rng(seed)
     latent = smooth_latent(rng, trials, bins, locked=locked)
     log_rate = np.log(mean_count) + latent @ rng.normal(0, 0.5, (2, units))
@@ -108,6 +117,8 @@ def make_session(
     else:
         observation = (log_rate + 0.3 * rng.normal(size=log_rate.shape)).astype(np.float32)
         observation[0, 3, 1] = np.nan
+        if signal == "several":
+            observation[..., ::2] = rng.poisson(np.exp(log_rate[..., ::2]))
         if signal == "events":
             observation = np.where(rng.uniform(size=log_rate.shape) < 0.5, np.exp(observation), 0).astype(np.float32)
     length = np.full(trials, bins) if shortest is None else rng.integers(shortest, bins + 1, trials)
@@ -129,7 +140,7 @@ def make_session(
         bin_s=BIN_S,
         unit_id=[str(i) for i in range(units)],
         unit_area=["M1" if i % 2 == 0 else "PMd" for i in range(units)],
-        unit_kind=[signal] * units,
+        unit_kind=[("spikes" if i % 2 == 0 else "calcium") if signal == "several" else signal for i in range(units)],
         held_out=np.arange(units) >= units - held_out,
         trial_id=[str(i) for i in range(trials)],
         split=split,
@@ -168,7 +179,7 @@ class Tiny:
 def make_tiny(kind: str = "reach", *, dtype: str = "float64", inference: dict[str, Any] | None = None) -> Tiny:
     """The model `kind` of MODELS with weights moved off their start, so that every path of it carries something."""
     spec = make_spec(MODELS[kind], inference, dtype)
-    signal = spec.data.neural[0].kind
+    signal = spec.data.neural[0].kind if len(spec.data.neural) == 1 else "several"
     sessions = [
         make_session("a", "s0", trials=4, bins=16, units=6, signal=signal, shortest=10, seed=1),
         make_session("b", "s1", trials=3, bins=16, units=4, signal=signal, shortest=10, seed=2),

@@ -15,7 +15,7 @@ from ncyber_cli.data.did_you_mean import did_you_mean
 from ncyber_cli.data.orient import keep_columns, orient
 from ncyber_cli.data.recording import Sampled
 from ncyber_cli.errors import DataError
-from ncyber_cli.spec import Data, InputSource, Series
+from ncyber_cli.spec import Data, InputSource, NeuralSource, Series
 
 _PERIOD_TOLERANCE = 0.01  # trial-aligned samples are taken as bins: their period must be bin_s
 
@@ -40,17 +40,20 @@ class Hdf5Series:
 
     def dataset(self, path: str) -> h5py.Dataset:
         """The dataset at `path`. Raises DataError, naming what the file holds, if there is none."""
-        try:
-            found = self.file.get(path)
-        except (KeyError, ValueError):  # a dangling link
-            found = None
-        if not isinstance(found, h5py.Dataset):
+        if not self.holds(path):
             raise DataError(
                 f"there is no dataset {path!r}",
                 where=self.file_name,
                 remedy=did_you_mean(path.strip("/"), self.paths()),
             )
-        return found
+        return self.file[path]
+
+    def holds(self, path: str) -> bool:
+        """Whether there is a dataset at `path`."""
+        try:
+            return isinstance(self.file.get(path), h5py.Dataset)
+        except (KeyError, ValueError):  # a dangling link
+            return False
 
     def paths(self) -> list[str]:
         known: list[str] = []
@@ -100,7 +103,7 @@ class Hdf5Series:
             return time_s
         if rate_hz is not None:
             return _middles(n_sample, 1 / rate_hz)
-        first = self.data.neural[0]
+        first = self._first()
         if (first.time is not None or first.rate_hz is not None) and self._samples_of_first() == n_sample:
             return self._times(n_sample, first.time, first.rate_hz, where)
         if self._nobody_declares and self._samples_of_first() == n_sample:
@@ -109,8 +112,13 @@ class Hdf5Series:
             f"has no times for its {n_sample} samples", where=where, remedy="write time: DATASET or rate_hz: NUMBER"
         )
 
+    def _first(self) -> NeuralSource:
+        """The first neural source that the file has."""
+        here = [source for source in self.data.neural if self.holds(source.source)]
+        return (here or self.data.neural)[0]
+
     def _samples_of_first(self) -> int:
-        first = self.data.neural[0]
+        first = self._first()
         axes = first.axes if first.axes is not None else ["time"]
         shape = self.dataset(first.source).shape
         return int(shape[axes.index("time")]) if "time" in axes and "trial" not in axes and shape else -1

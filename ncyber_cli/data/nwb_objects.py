@@ -70,6 +70,10 @@ class NwbObjects:
     def where(self, path: str) -> str:
         return f"{self.file_name}:/{path}"
 
+    def holds(self, source: str) -> bool:
+        """Whether `source` names anything that units could come from."""
+        return any(is_units(item) or self._series_below(path) for path, item in self._named(source).items())
+
     def units(self, source: str) -> tuple[str, h5py.Group] | None:
         """(path, table) if `source` names a units table, else None."""
         found = [(path, item) for path, item in self._named(source).items() if is_units(item)]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncyber_cli.data.columns import texts
+from ncyber_cli.data.band_power import with_band_power
 from ncyber_cli.data.did_you_mean import did_you_mean
 from ncyber_cli.data.features import body_features, input_column, input_features
 from ncyber_cli.data.grid import Grid, aligned_grid, recorded_span_s, trial_grid, window_grid
@@ -73,7 +74,12 @@ def prepare(recording: Recording, spec: Spec, labels: Mapping[str, Sequence[str]
         split = split_by_column(data.split.column, recording.trials, grid.rows, where=where)
     else:
         split = split_trials(data.split, recording.session, grid.n_trial)
-    streams = recording.neural
+    streams = [
+        with_band_power(stream, source.band_hz, f"{where}: {source.source}")
+        if source.band_hz and stream.unit_id
+        else stream
+        for stream, source in zip(recording.neural, data.neural, strict=True)
+    ]
     chosen = choose_units(streams, data.neural, data.units, grid.take(split == TRAIN), where)
     unit_id = [stream.unit_id[row] for stream, rows in zip(streams, chosen, strict=True) for row in rows]
     unit_area = [stream.area[row] for stream, rows in zip(streams, chosen, strict=True) for row in rows]

@@ -16,7 +16,7 @@ from ncyber_cli.data.columns import plain_column, text, texts
 from ncyber_cli.data.did_you_mean import did_you_mean
 from ncyber_cli.data.hdf5_series import Hdf5Series
 from ncyber_cli.data.open_hdf5 import open_hdf5
-from ncyber_cli.data.recording import IntervalTable, NeuralStream, Recording
+from ncyber_cli.data.recording import IntervalTable, NeuralStream, Recording, absent_stream
 from ncyber_cli.data.unit_names import group_name, named_by, unique_over_sources
 from ncyber_cli.errors import DataError
 from ncyber_cli.spec import Data, NeuralSource, Trials
@@ -26,19 +26,23 @@ def read_hdf5(path: Path, data: Data, sha256: str) -> Recording:
     """Read what `data` names: signals (time, unit) or, with a trial axis, (trial, time, unit).
 
     Spikes are binned counts. See Hdf5Series for where times come from. The animal is `data.animal`
-    (a dataset or a root attribute), else the file's name. Raises DataError for an unreadable file,
-    a missing dataset (naming what there is) and unusable values.
+    (a dataset or a root attribute), else the file's name. A neural source that is not there has no units if another
+    one is. Raises DataError for an unreadable file, a missing dataset (naming what there is) and unusable values.
     """
     path = Path(path)
     with open_hdf5(path) as file:
         series = Hdf5Series(file, data, path.name)
-        streams = [_neural(series, source, data) for source in data.neural]
+        here = {source.source: series.holds(source.source) for source in data.neural}
+        streams = [
+            _neural(series, source, data) if here[source.source] or not any(here.values()) else absent_stream()
+            for source in data.neural
+        ]
         return Recording(
             animal=animal_name(path, data, _animal(file, data.animal, path)),
             session=group_name(path.stem),
             path=path,
             sha256=sha256,
-            neural=unique_over_sources(streams, [source.source for source in data.neural], where=path.name),
+            neural=unique_over_sources(streams, [source.name for source in data.neural], where=path.name),
             behavior={
                 name: series.sampled(signal.source, signal.axes, signal.time, signal.rate_hz, signal.columns)
                 for name, signal in data.behavior.items()
@@ -59,8 +63,11 @@ def _neural(series: Hdf5Series, source: NeuralSource, data: Data) -> NeuralStrea
         check_counts(activity.values, where=where)
     n_unit = activity.values.shape[-1]
     columns = _unit_columns(series, source, n_unit)
-    named = [source.labels, source.area_column, data.held_out.column if data.held_out else None]
-    for name in named:
+    held_out = data.held_out.column if data.held_out else None
+    if held_out is not None and held_out not in columns and len(data.neural) > 1:
+        of_another = len(series.column(held_out)) != n_unit
+        held_out = None if of_another else held_out
+    for name in (source.labels, source.area_column, held_out):
         if name is not None and name not in columns:
             columns[name] = series.column(name)
         if name is not None and len(columns[name]) != n_unit:

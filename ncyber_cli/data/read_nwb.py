@@ -13,7 +13,7 @@ from ncyber_cli.data.nwb_objects import NwbObjects
 from ncyber_cli.data.nwb_series import read_neural_series, read_sampled
 from ncyber_cli.data.nwb_tables import interval_table, read_units
 from ncyber_cli.data.open_hdf5 import open_hdf5
-from ncyber_cli.data.recording import IntervalTable, NeuralStream, Recording, Sampled
+from ncyber_cli.data.recording import IntervalTable, NeuralStream, Recording, Sampled, absent_stream
 from ncyber_cli.data.unit_names import group_name, unique_over_sources
 from ncyber_cli.errors import DataError
 from ncyber_cli.spec import Data, NeuralSource
@@ -24,8 +24,8 @@ def read_nwb(path: Path, data: Data, sha256: str) -> Recording:
 
     A source is an object's name, searched everywhere, or its full path. The animal is named by
     `data.animal_of`, else by the NWB subject_id, the session id or the file's name; the session is the session id, else
-    the file's name. Raises DataError for an unreadable file, a missing object (naming what there is)
-    and unusable values.
+    the file's name. A neural source that is not there has no units if another one is. Raises DataError for an
+    unreadable file, a missing object (naming what there is) and unusable values.
     """
     path = Path(path)
     with open_hdf5(path) as file:
@@ -41,8 +41,11 @@ def read_nwb(path: Path, data: Data, sha256: str) -> Recording:
 
 def _recording(file: h5py.File, path: Path, sha256: str, data: Data) -> Recording:
     objects = NwbObjects(file, path.name)
-    sources = [source.source for source in data.neural]
-    streams = [_neural(objects, source) for source in data.neural]
+    here = {source.source: objects.holds(source.source) for source in data.neural}
+    streams = [
+        _neural(objects, source) if here[source.source] or not any(here.values()) else absent_stream()
+        for source in data.neural
+    ]
     session = _written(file, "general/session_id") or path.stem
     subject = _written(file, "general/subject/subject_id")
     return Recording(
@@ -50,7 +53,7 @@ def _recording(file: h5py.File, path: Path, sha256: str, data: Data) -> Recordin
         session=group_name(session),
         path=path,
         sha256=sha256,
-        neural=unique_over_sources(streams, sources, where=path.name),
+        neural=unique_over_sources(streams, [source.name for source in data.neural], where=path.name),
         behavior={
             name: _sampled(objects, series.source, series.axes, series.columns)
             for name, series in data.behavior.items()

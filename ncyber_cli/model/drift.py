@@ -4,8 +4,9 @@ The offset of a unit is a centred random walk over its session, in the first ter
 phi_k(t) = sqrt(2) cos(pi k t) with weights w_k ~ N(0, s^2 / k^2), where t runs from 0 to 1 over the training trials
 and holds before and after them. The series has mean zero, so that the offset stays the session's mean.
 
-How much the units of a session drift, s^2, is learned by expectation maximisation: the posterior variance of a weight
-is 1 / (information + k^2 / s^2), so that units which do not drift leave s^2, and with it every weight, near zero.
+How much a session's units drift, s^2, maximises the evidence: MacKay's (1992) fixed point s^2 = sum k^2 w^2 / gamma,
+with gamma = sum information / (information + k^2 / s^2) the number of weights that the data determine. Where units do
+not drift, s^2 and with it every weight shrinks to nothing.
 """
 
 from __future__ import annotations
@@ -70,14 +71,13 @@ class Drift(nn.Module):
     def update(self, information: Float[Tensor, "trial unit"], session: Int[Tensor, " trial"]) -> None:
         """Damped step of s^2, given each trial's `information` about a shift of the predictor."""
         self._learn_information(information * self.scale[session].square(), session)
-        posterior_variance = 1 / ((self.n_trial[:, None] * self.information)[:, :, None] + self._prior_precision())
-        expected = ((self.weight.square() + posterior_variance) * self._order().square()).mean(2)
-        there = self.information > 0  # padded units never say anything
-        group = torch.stack([self.log_linear & there, ~self.log_linear & there], 2).to(expected.dtype)
-        fitted = (group * expected[:, :, None]).sum(1) / group.sum(1).clamp(min=1)
+        known = (self.n_trial[:, None] * self.information)[:, :, None]
+        determined = (known / (known + self._prior_precision())).sum(2)  # of a unit's weights; none of a padded unit's
+        square = (self.weight.square() * self._order().square()).sum(2)
+        kind = torch.stack([self.log_linear, ~self.log_linear], 2)
+        fitted = _totals(square, kind) / _totals(determined, kind)
         moved = torch.lerp(self.weight_variance, fitted, _RATE).clamp(min=_SMALLEST_VARIANCE)
-        sound = (group.sum(1) > 0) & torch.isfinite(moved)
-        self.weight_variance.copy_(torch.where(sound, moved, self.weight_variance))
+        self.weight_variance.copy_(torch.where(torch.isfinite(moved), moved, self.weight_variance))
 
     def _learn_information(self, information: Float[Tensor, "trial unit"], session: Int[Tensor, " trial"]) -> None:
         """Follow the mean over trials of each session that the step has seen."""
@@ -94,3 +94,7 @@ class Drift(nn.Module):
         """k^2 / s^2."""
         variance = torch.where(self.log_linear, self.weight_variance[:, :1], self.weight_variance[:, 1:])
         return self._order().square() / variance[:, :, None]
+
+
+def _totals(values: Float[Tensor, "session unit"], kind: Bool[Tensor, "session unit 2"]) -> Float[Tensor, "session 2"]:
+    return (values[:, :, None] * kind).sum(1)

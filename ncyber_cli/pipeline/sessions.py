@@ -76,7 +76,13 @@ def _session_of_run(layout: Layout, spec: Spec, path: Path, labels: Mapping[str,
 
 def _unselective(spec: Spec) -> Spec:
     """A spec that keeps every unit of every area: which of them the run uses was decided on its own files."""
-    anything = {"units": UnitSelection(), "held_out": None, "split": Split(validation=0.0, test=0.0)}
+    neural = [source.model_copy(update={"where": None}) for source in spec.data.neural]
+    anything = {
+        "neural": neural,
+        "units": UnitSelection(),
+        "held_out": None,
+        "split": Split(validation=0.0, test=0.0),
+    }
     brain = spec.model.brain.model_copy(update={"latents": 1})
     model = spec.model.model_copy(update={"brain": brain})
     return spec.model_copy(update={"data": spec.data.model_copy(update=anything), "model": model})
@@ -101,7 +107,8 @@ def _with_units(session: Session, known: SessionLayout) -> Session:
     chosen = [rows[unit] for unit in known.unit_id]
     same = chosen == list(range(len(session.unit_id)))
     observation = session.observation if same else session.observation[:, :, chosen]
-    return replace(session, unit_id=known.unit_id, unit_area=known.unit_area, observation=observation)
+    kind = [session.unit_kind[row] for row in chosen]
+    return replace(session, unit_id=known.unit_id, unit_area=known.unit_area, unit_kind=kind, observation=observation)
 
 
 def _check_columns(layout: Layout, session: Session) -> None:

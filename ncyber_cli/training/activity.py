@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from ncyber_cli.data.recording import TRAIN, Session
-from ncyber_cli.model.emission import Emission, NegativeBinomial, Poisson, ZeroInflatedGamma
+from ncyber_cli.model.emission import Emission
 
 _SMOOTHING_S = 0.05
 _MOST_ENTRIES = 20_000_000  # of the activity that a start looks at; more trials add nothing to a start
@@ -34,8 +35,14 @@ class Activity:
 
 
 def emits_counts(emission: Emission) -> bool:
-    """Whether units are log-linear, with a spread like that of counts."""
-    return isinstance(emission, Poisson | NegativeBinomial | ZeroInflatedGamma)
+    """Whether all units are log-linear."""
+    return bool(emission.log_linear_units().all())
+
+
+def log_linear_units(emission: Emission, sessions: Sequence[Session]) -> list[NDArray[np.bool_]]:
+    """Which units of each session are log-linear, with a spread like that of counts, (unit,)."""
+    table = emission.log_linear_units().cpu().numpy()
+    return [row[: len(session.unit_id)] for row, session in zip(table, sessions, strict=True)]
 
 
 def unit_area_index(unit_area: list[str], names: tuple[str, ...]) -> NDArray[np.int64]:
@@ -54,15 +61,15 @@ def moments(observation: Array) -> tuple[Array, Array]:
     return mean, variance
 
 
-def smoothed_activity(session: Session, is_count: bool) -> Activity:
-    """Of training trials alone. Units are in units of their spread, counts in that of a Poisson unit of their mean."""
+def smoothed_activity(session: Session, log_linear: NDArray[np.bool_]) -> Activity:
+    """Of training trials alone. Units are in units of their spread, `log_linear` ones in a Poisson unit's."""
     trials = np.flatnonzero(session.split == TRAIN)
     most = max(1, _MOST_ENTRIES // max(1, session.mask.shape[1] * len(session.unit_id)))
     trials = trials[:: max(1, -(-len(trials) // most))]
     inside = session.mask[trials]
     observation = np.where(inside[:, :, None], session.observation[trials], np.nan).astype(np.float64)
     mean, variance = moments(observation)
-    spread = np.sqrt(np.maximum(mean, 0)) if is_count else np.sqrt(variance)
+    spread = np.sqrt(np.where(log_linear, np.maximum(mean, 0), variance))
     scale = np.where(spread > 0, spread, 1.0)
     there = ~np.isnan(observation)
     standard = np.where(there, (observation - mean) / scale, 0.0)

@@ -78,14 +78,17 @@ class SessionAlignment:
 
 
 def align_sessions(
-    cohort: Cohort, areas: Areas, is_count: bool, basis: Sequence[AreaBasis] | None = None
+    cohort: Cohort,
+    areas: Areas,
+    log_linear: Sequence[NDArray[np.bool_]],
+    basis: Sequence[AreaBasis] | None = None,
 ) -> list[SessionAlignment]:
     """Turn the sessions' principal components to one basis, or to that of a fitted model. Sees training trials only."""
     if basis is None and len(cohort.sessions) == 1:
         return [SessionAlignment(cohort.sessions[0].animal, cohort.sessions[0].session, {}, [])]
     evidence: list[dict[int, Evidence]] = []
-    for session in cohort.sessions:
-        activity = smoothed_activity(session, is_count)
+    for session, units in zip(cohort.sessions, log_linear, strict=True):
+        activity = smoothed_activity(session, units)
         unit_areas = unit_area_index(session.unit_area, areas.names)
         scores = principal_scores(activity, unit_areas, areas.n_latent)
         evidence.append(area_evidence(session, activity, scores, areas))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ncyber_cli.data.batches import Cohort
 from ncyber_cli.inference.elbo import NeuroModel, Noise, draw_noise, sample_posterior
 from ncyber_cli.spec import Inference
-from ncyber_cli.training.activity import emits_counts, smoothed_activity
+from ncyber_cli.training.activity import log_linear_units, smoothed_activity
 from ncyber_cli.training.align import mean_of
 from ncyber_cli.training.blinding import shown
 from ncyber_cli.training.common_basis import AreaBasis, area_evidence, area_parts
@@ -24,8 +24,9 @@ Array = NDArray[np.float64]
 
 def describe_latents(model: NeuroModel, cohort: Cohort, inference: Inference) -> list[AreaBasis]:
     """Mean and spread of every area's latents over training trials, and what the sessions say of them together."""
-    areas, is_count = model.loop.brain.areas, emits_counts(model.loop.emission)
-    activities = [smoothed_activity(session, is_count) for session in cohort.sessions]
+    areas = model.loop.brain.areas
+    log_linear = log_linear_units(model.loop.emission, cohort.sessions)
+    activities = [smoothed_activity(*pair) for pair in zip(cohort.sessions, log_linear, strict=True)]
     latents = [
         _latents(model, cohort, index, activity.trials[:_MOST_TRIALS], inference)
         for index, activity in enumerate(activities)

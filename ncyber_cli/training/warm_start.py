@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 
 from ncyber_cli.data.batches import Cohort
 from ncyber_cli.inference.elbo import NeuroModel
-from ncyber_cli.model.emission import Gaussian
 from ncyber_cli.training.activity import (
     Activity,
-    emits_counts,
+    log_linear_units,
     moments,
     principal_scores,
     smoothed_activity,
     unit_area_index,
 )
 from ncyber_cli.training.common_basis import AreaBasis, SessionAlignment, align_sessions
+from ncyber_cli.training.missing_areas import SessionLatents, over_sessions, paths_to_missing
 
 _RIDGE = 1e-2
 Array = NDArray[np.float64]
@@ -38,36 +38,37 @@ def warm_start(model: NeuroModel, cohort: Cohort, basis: Sequence[AreaBasis] | N
     """
     loop, encoder = model.loop, model.encoder
     areas = loop.brain.areas
-    is_count = emits_counts(loop.emission)
-    alignments = align_sessions(cohort, areas, is_count, basis)
-    steps, starts = [], []
+    log_linear = log_linear_units(loop.emission, cohort.sessions)
+    alignments = align_sessions(cohort, areas, log_linear, basis)
+    latents = []
     for index, session in enumerate(cohort.sessions):
-        activity = smoothed_activity(session, is_count)
+        activity = smoothed_activity(session, log_linear[index])
         unit_areas = unit_area_index(session.unit_area, areas.names)
         scores = principal_scores(activity, unit_areas, areas.n_latent)
         scores = alignments[index].turned(scores, activity.inside)
-        readout, offset = _readout(activity, scores, unit_areas, areas.n_latent, is_count)
-        path = _read_in(activity, scores, ~session.held_out)
+        readout, offset = _readout(activity, scores, unit_areas, areas.n_latent, log_linear[index])
         n_unit = len(session.unit_id)
         with torch.no_grad():
             _set(loop.emission.readout[index, :n_unit], readout)
             _set(loop.emission.offset[index, :n_unit], offset)
             _set(encoder.unit_mean[index, :n_unit], activity.mean)
             _set(encoder.unit_scale[index, :n_unit], activity.scale)
-            _set(encoder.latent_path[index, :n_unit], path)
-            if isinstance(loop.emission, Gaussian):
-                table = torch.ones(loop.emission.n_unit, dtype=torch.float64)
-                _set(table[:n_unit], moments(activity.observation)[1])
-                loop.emission.start_variance(index, table)
-        both = activity.inside[:, 1:] & activity.inside[:, :-1]
-        steps.append(np.diff(scores, axis=1)[both])
-        starts.append(scores[:, 0])
-    if basis is not None:
-        return alignments
+            _set(encoder.latent_path[index, :n_unit], _read_in(activity, scores, ~session.held_out))
+            variance = torch.ones(loop.emission.n_unit, dtype=torch.float64)
+            _set(variance[:n_unit], moments(activity.observation)[1])
+            loop.emission.start_variance(index, variance)
+            if loop.emission.drift is not None:
+                loop.emission.drift.start_scale(index, variance.sqrt())
+        shown = np.isin(areas.latent_area().numpy(), unit_areas)
+        latents.append(SessionLatents(scores, activity.inside, shown))
     with torch.no_grad():
-        _set(loop.log_process_variance, np.log(np.concatenate(steps).var(axis=0) + 1e-4))
-        _set(loop.initial_mean, np.concatenate(starts).mean(axis=0))
-        _set(loop.log_initial_variance, np.log(np.concatenate(starts).var(axis=0) + 1e-2))
+        for index, weights in paths_to_missing(latents).items():
+            encoder.latent_path[index] += encoder.latent_path[index] @ torch.as_tensor(weights).to(encoder.latent_path)
+        if basis is None:
+            _set(loop.log_process_variance, np.log(over_sessions(latents, lambda each: each.steps(), np.var) + 1e-4))
+            _set(loop.initial_mean, over_sessions(latents, lambda each: each.starts(), np.mean))
+            start_variance = over_sessions(latents, lambda each: each.starts(), np.var)
+            _set(loop.log_initial_variance, np.log(start_variance + 1e-2))
     return alignments
 
 
@@ -76,23 +77,26 @@ def _set(target: torch.Tensor, values: Array) -> None:
 
 
 def _readout(
-    activity: Activity, scores: Array, unit_areas: NDArray[np.int64], n_latent: tuple[int, ...], is_count: bool
+    activity: Activity,
+    scores: Array,
+    unit_areas: NDArray[np.int64],
+    n_latent: tuple[int, ...],
+    log_linear: NDArray[np.bool_],
 ) -> tuple[Array, Array]:
-    """C and d by Poisson regression (counts) or least squares, each unit from the latents of its own area."""
+    """C and d by Poisson regression (log-linear units) or least squares, each unit from the latents of its own area."""
     cuts = np.cumsum((0, *n_latent))
     readout = np.zeros((scores.shape[2], activity.mean.size)).T
-    offset = np.log(np.maximum(activity.mean, 1e-4)) if is_count else activity.mean.copy()
+    offset = np.where(log_linear, np.log(np.maximum(activity.mean, 1e-4)), activity.mean)
     design_all = scores[activity.inside]
     observation = activity.observation[activity.inside]
     for area in range(len(n_latent)):
-        units = np.flatnonzero(unit_areas == area)
-        if not units.size:
-            continue
         part = slice(cuts[area], cuts[area + 1])
         design = np.concatenate([np.ones((len(design_all), 1)), design_all[:, part]], axis=1)
-        fit = _poisson_regression if is_count else _least_squares
-        weights = fit(design, observation[:, units], offset[units])
-        offset[units], readout[units, part] = weights[0], weights[1:].T
+        for fit, chosen in ((_poisson_regression, log_linear), (_least_squares, ~log_linear)):
+            units = np.flatnonzero((unit_areas == area) & chosen)
+            if units.size:
+                weights = fit(design, observation[:, units], offset[units])
+                offset[units], readout[units, part] = weights[0], weights[1:].T
     return readout, offset
 
 
