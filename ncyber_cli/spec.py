@@ -358,7 +358,11 @@ class Feedback(Part):
 
 class Emission(Part):
     kind: Literal["poisson", "negative_binomial", "gaussian", "zero_inflated_gamma"]
-    private_noise: Literal["ar1", "white"] = Field("ar1", description="gaussian only: noise of each unit's own")
+    private_noise: Literal["ar1", "slow_and_fast", "white"] = Field(
+        "ar1",
+        description="gaussian only: noise of each unit's own; slow_and_fast: a level that wanders and fluctuations about "
+        "it, for recordings whose units wander for minutes: forecasts then keep the level",
+    )
 
 
 class EmissionByKind(Part):

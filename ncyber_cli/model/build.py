@@ -23,6 +23,7 @@ from ncyber_cli.model.meta import Individuals
 from ncyber_cli.model.mixed_emission import Mixed
 from ncyber_cli.model.objective import Objective
 from ncyber_cli.model.silencing import Silencing
+from ncyber_cli.model.slow_and_fast import SlowAndFast
 
 _LATENT_GOAL_DIMENSIONS = 2  # without a body and without a word in the spec
 
@@ -146,6 +147,8 @@ def _emission(spec: specs.Model, layout: Layout, areas: Areas) -> Emission:
 def _of_kind(spec: specs.Model, kind: str, n_session: int, n_unit: int, n_latent: int) -> Emission:
     """What the units of a kind of source emit."""
     asked = spec.emission_of(kind) or specs.Emission(kind=DEFAULT_EMISSION[kind])
+    if asked.kind == "gaussian" and asked.private_noise == "slow_and_fast":
+        return SlowAndFast(n_session, n_unit, n_latent)
     if asked.kind == "gaussian":
         return Gaussian(n_session, n_unit, n_latent, asked.private_noise)
     return EMISSIONS[asked.kind](n_session, n_unit, n_latent)

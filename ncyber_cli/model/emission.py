@@ -204,12 +204,7 @@ class Gaussian(Emission):
     def sample(self, predictor: Tensor, session: Tensor, generator: torch.Generator | None) -> Tensor:
         own = torch.randn(predictor.shape, generator=generator, device=predictor.device, dtype=predictor.dtype)
         if self.correlated:
-            rho = torch.sigmoid(self.raw_rho)[session]
-            fresh = (1 - rho.square()).sqrt()
-            noise = [own[:, 0]]
-            for step in own[:, 1:].unbind(1):
-                noise.append(torch.addcmul(fresh * step, rho, noise[-1]))
-            own = torch.stack(noise, 1)
+            own = ar1_noise(own, torch.sigmoid(self.raw_rho)[session])
         return predictor + self.variance.sqrt()[session][:, None] * own
 
     def private(
@@ -255,6 +250,17 @@ class Gaussian(Emission):
         count = torch.zeros_like(self.variance).index_add_(0, session, observed.sum(1).to(square.dtype))
         fitted = torch.where((count > 0) & torch.isfinite(total), total / count.clamp(min=1), self.variance)
         self.variance.copy_(torch.lerp(self.variance, fitted, _NOISE_RATE).maximum(self.variance_floor))
+
+
+def ar1_noise(
+    standard: Float[Tensor, "trial time unit"], rho: Float[Tensor, "trial unit"]
+) -> Float[Tensor, "trial time unit"]:
+    """Stationary AR(1) noise of variance one, from independent standard noise."""
+    fresh = (1 - rho.square()).sqrt()
+    noise = [standard[:, 0]]
+    for step in standard[:, 1:].unbind(1):
+        noise.append(torch.addcmul(fresh * step, rho, noise[-1]))
+    return torch.stack(noise, 1)
 
 
 class ZeroInflatedGamma(Emission):

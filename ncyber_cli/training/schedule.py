@@ -10,6 +10,7 @@ from torch import nn
 from ncyber_cli.inference.elbo import NeuroModel
 from ncyber_cli.model.meta import Pooled
 from ncyber_cli.model.objective import Objective
+from ncyber_cli.model.slow_and_fast import SlowAndFast
 
 _WARM_UP = 0.05  # share of training until the full learning rate
 _LAST_RATE = 0.05  # of the learning rate, where the cosine ends
@@ -30,6 +31,7 @@ def make_optimizer(
     the body the wrong way: gains and gate would vanish before it is found.
     """
     fast = [p for part in model.modules() if isinstance(part, Pooled) for p in part.parameters()]
+    fast += [p for part in model.modules() if isinstance(part, SlowAndFast) for p in (part.raw_rho, part.raw_share)]
     fast += [model.loop.log_process_variance, model.loop.log_initial_variance]
     fast += model.loop.brain.individuals.parameters()  # a few numbers an animal, which decide what all weights mean
     fast = [p for p in fast if p.requires_grad]
