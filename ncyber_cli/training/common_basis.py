@@ -67,13 +67,13 @@ class SessionAlignment:
         found = []
         for name, each in self.areas.items():
             if each.named:
-                seen = "nothing in it can be compared with the others"
+                seen = "nothing in it can be compared with the others, its latents start as they are"
                 if each.quality is not None:
-                    seen = f"the others explain {each.quality:.0%} of what can be compared"
+                    seen = (
+                        f"the others explain {each.quality:.0%} of what can be compared, its latents start at a guess"
+                    )
                 of_area = f" ({name})" if len(self.areas) > 1 else ""
-                found.append(
-                    f"{self.animal} {self.session}{of_area} could not be aligned, its latents start as they are: {seen}"
-                )
+                found.append(f"{self.animal} {self.session}{of_area} could not be aligned with the others: {seen}")
         return found
 
 
