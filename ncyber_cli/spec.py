@@ -360,8 +360,8 @@ class Emission(Part):
     kind: Literal["poisson", "negative_binomial", "gaussian", "zero_inflated_gamma"]
     private_noise: Literal["ar1", "slow_and_fast", "white"] = Field(
         "ar1",
-        description="gaussian only: noise of each unit's own; slow_and_fast: a level that wanders and fluctuations about "
-        "it, for recordings whose units wander for minutes: forecasts then keep the level",
+        description="gaussian only: noise of each unit's own; slow_and_fast: a level that wanders, and fluctuations "
+        "about it: where units wander for minutes, so that forecasts keep the level",
     )
 
 
