@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from ncyber_cli.checks.registry import Grade, Remark, session_check
 from ncyber_cli.data.did_you_mean import did_you_mean
 from ncyber_cli.data.recording import Session
 from ncyber_cli.spec import Lqr, Setpoint, Spec
+
+_STILL_FIRING = 0.5  # of the usual rate: silencing leaves a tenth or less
 
 
 @session_check(Grade.error)
@@ -35,3 +39,16 @@ def controller_areas_without_units(session: Session, spec: Spec) -> Iterator[Rem
     if isinstance(controller, Setpoint | Lqr):
         for area in sorted(set(controller.areas or ()) - set(session.unit_area)):
             yield "model.controller.areas", f"there is no area {area}", did_you_mean(area, session.unit_area)
+
+
+@session_check(Grade.warning)
+def silenced_areas_that_are_not_silent(session: Session, spec: Spec) -> Iterator[Remark]:
+    for name, given in spec.data.inputs.items():
+        here = np.array(session.unit_area) == given.area
+        if given.kind == "silencing" and session.floor is not None and here.any():
+            usual = float(np.nanmean(session.observation[session.mask][:, here]))
+            left = float(session.floor[here].mean())
+            if left > _STILL_FIRING * usual:
+                what = f"while it is silenced {given.area} emits {left / usual:.0%} of what it does otherwise"
+                remedy = "check its times and that it is above 0.5 while it acts; what only weakens is a stimulation"
+                yield f"data.inputs.{name}", what, remedy

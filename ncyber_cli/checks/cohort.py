@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 
 from ncyber_cli.checks.registry import Grade, Remark, cohort_check
+from ncyber_cli.data.absent import nowhere, with_shared_body
 from ncyber_cli.data.recording import Session
 from ncyber_cli.spec import Spec
 
@@ -25,11 +26,26 @@ def same_session_name_twice(sessions: Sequence[Session], spec: Spec) -> Iterator
 
 
 @cohort_check(Grade.error)
+def sources_that_no_file_has(sessions: Sequence[Session], spec: Spec) -> Iterator[Remark]:
+    for name, why in nowhere(sessions).items():
+        yield f"data {name}", f"is in no file ({why})", "`ncyber inspect FILE` says what a file holds"
+
+
+@cohort_check(Grade.warning)
+def sources_that_some_files_lack(sessions: Sequence[Session], spec: Spec) -> Iterator[Remark]:
+    for session in sessions:
+        for name in session.absent.keys() - nowhere(sessions).keys():
+            what = f"lacks {name}: it is inferred there from what others do"
+            yield str(session.path), what, "nothing, if it was not recorded; else check the name"
+
+
+@cohort_check(Grade.error)
 def bodies_differ(sessions: Sequence[Session], spec: Spec) -> Iterator[Remark]:
-    for session in sessions[1:]:
-        if session.body_names != sessions[0].body_names:
-            here, there = ", ".join(session.body_names), ", ".join(sessions[0].body_names)
-            what = f"has behaviour {here}, {sessions[0].path} has {there}"
+    shared = with_shared_body(sessions)
+    for session in shared[1:]:
+        if session.body_names != shared[0].body_names:
+            here, there = ", ".join(session.body_names), ", ".join(shared[0].body_names)
+            what = f"has behaviour {here}, {shared[0].path} has {there}"
             yield str(session.path), what, "choose columns that every session has: columns: [...]"
 
 

@@ -22,16 +22,6 @@ def no_units(recording: Recording, spec: Spec) -> Iterator[Remark]:
 
 
 @recording_check(Grade.warning)
-def missing_sources(recording: Recording, spec: Spec) -> Iterator[Remark]:
-    """Sessions may lack a source that others have; whether any has it is a question to all of them."""
-    if any(stream.unit_id for stream in recording.neural):
-        for source, stream in _streams(recording, spec):
-            if not stream.unit_id:
-                what = "is not in this file: its areas are inferred from the others and from what they do elsewhere"
-                yield source, what, "nothing, if it was not recorded; else check the name"
-
-
-@recording_check(Grade.warning)
 def repeated_units(recording: Recording, spec: Spec) -> Iterator[Remark]:
     """A unit listed twice lets held-out neurons be predicted from their own copy."""
     for source, stream in _streams(recording, spec):

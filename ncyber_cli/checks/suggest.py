@@ -10,6 +10,7 @@ from ncyber_cli.checks.holding import FileHoldings, Holding
 _MOST_CHANNELS = 16  # more columns than that are neurons or pixels, not a movement
 _USUAL_WINDOW, _SHORTEST_WINDOW, _ENOUGH_WINDOWS = 60, 10, 40  # bins, bins, windows: split between training and tests
 _FORCE = re.compile(r"force|torque|perturb", re.IGNORECASE)
+_SILENCING = re.compile(r"silenc|inactivat|inhibit", re.IGNORECASE)
 _STIMULUS = re.compile(r"stim|opto|laser|current", re.IGNORECASE)
 _ACTIVITY = re.compile(r"gcamp|trace|neur|dff|calcium|spike|rate|activity", re.IGNORECASE)
 _TRUTH = re.compile(r"target|goal", re.IGNORECASE)
@@ -85,6 +86,10 @@ def _signal_lines(moving: Sequence[Holding], address: Callable[[Holding], str]) 
     for held in moving:
         last = _last(held)
         if _TRUTH.search(last):  # what the animal is after is never an input, it is what the model has to find
+            continue
+        if _SILENCING.search(last):
+            area = f", area: {_quoted(last.rpartition('_')[2])}"  # a guess: silencing_M1
+            inputs.append(f"    {_quoted(last)}: {{{address(held)}, kind: silencing{area}}}")
             continue
         if kind := "force" if _FORCE.search(last) else "stimulation" if _STIMULUS.search(last) else "":
             inputs.append(f"    {_quoted(last)}: {{{address(held)}, kind: {kind}}}")

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ncyber_cli.data.absent import NotThere
 from ncyber_cli.data.check_times import check_finite, check_timestamps
 from ncyber_cli.data.columns import native, plain_column
 from ncyber_cli.data.did_you_mean import did_you_mean
@@ -41,7 +42,7 @@ class Hdf5Series:
     def dataset(self, path: str) -> h5py.Dataset:
         """The dataset at `path`. Raises DataError, naming what the file holds, if there is none."""
         if not self.holds(path):
-            raise DataError(
+            raise NotThere(
                 f"there is no dataset {path!r}",
                 where=self.file_name,
                 remedy=did_you_mean(path.strip("/"), self.paths()),

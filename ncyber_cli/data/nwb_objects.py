@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import h5py
 from h5py import h5o
 
+from ncyber_cli.data.absent import NotThere
 from ncyber_cli.data.columns import text
 from ncyber_cli.data.did_you_mean import did_you_mean
 from ncyber_cli.errors import DataError
@@ -70,10 +71,6 @@ class NwbObjects:
     def where(self, path: str) -> str:
         return f"{self.file_name}:/{path}"
 
-    def holds(self, source: str) -> bool:
-        """Whether `source` names anything that units could come from."""
-        return any(is_units(item) or self._series_below(path) for path, item in self._named(source).items())
-
     def units(self, source: str) -> tuple[str, h5py.Group] | None:
         """(path, table) if `source` names a units table, else None."""
         found = [(path, item) for path, item in self._named(source).items() if is_units(item)]
@@ -88,7 +85,7 @@ class NwbObjects:
         meant = {path: below for path, below in meant.items() if below}
         if not meant:
             known = [path for path, item in self.by_path.items() if is_series(item) or is_units(item)]
-            raise DataError(f"there is no series {source!r}", where=self.file_name, remedy=did_you_mean(source, known))
+            raise NotThere(f"there is no series {source!r}", where=self.file_name, remedy=did_you_mean(source, known))
         # A container often bears the name of its series (Position/Position): the innermost is meant.
         innermost = max(meant, key=len)
         if any(not (innermost == path or innermost.startswith(f"{path}/")) for path in meant):

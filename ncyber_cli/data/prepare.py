@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ncyber_cli.data.columns import texts
+from ncyber_cli.data.absent import absent_sources, nowhere, with_shared_body
 from ncyber_cli.data.band_power import with_band_power
+from ncyber_cli.data.columns import texts
 from ncyber_cli.data.did_you_mean import did_you_mean
 from ncyber_cli.data.features import body_features, input_column, input_features
 from ncyber_cli.data.grid import Grid, aligned_grid, recorded_span_s, trial_grid, window_grid
@@ -36,21 +37,18 @@ def prepare_all(
     """
     recordings = told_apart(recordings)
     labels = context_labels(recordings, spec) if labels is None else labels
-    sessions = [prepare(recording, spec, labels) for recording in recordings]
-    check_together(sessions, spec)
-    return sessions
+    return brought_together([prepare(recording, spec, labels) for recording in recordings], spec)
 
 
-def check_together(sessions: Sequence[Session], spec: Spec) -> None:
-    """Raise DataError for sessions that disagree in body or inputs, and for sources and held-out ids that none has."""
-    _check_same_columns(sessions)
-    for source in spec.data.neural:
-        if sessions and all(source.name in session.absent for session in sessions):
-            raise DataError(
-                f"no file has {source.source!r}, which data.neural names",
-                where=sessions[0].path.name,
-                remedy="`ncyber inspect FILE` says what a file holds; leave out of the spec what is nowhere",
-            )
+def brought_together(sessions: Sequence[Session], spec: Spec) -> list[Session]:
+    """The sessions of one run: behaviour that some lack is missing there.
+
+    Raises DataError for sessions that disagree in body or inputs, and for sources and held-out ids that none has.
+    """
+    for why in nowhere(sessions).values():
+        raise DataError(f"no file has it: {why}" if len(sessions) > 1 else why)
+    together = with_shared_body(sessions)
+    _check_same_columns(together)
     held = spec.data.held_out
     if held is not None and held.units is not None:
         known = {name for session in sessions for name in session.unit_id}
@@ -59,6 +57,7 @@ def check_together(sessions: Sequence[Session], spec: Spec) -> None:
                 raise DataError(
                     f"no session has unit {name!r}", where="data.held_out.units", remedy=did_you_mean(name, known)
                 )
+    return together
 
 
 def prepare(recording: Recording, spec: Spec, labels: Mapping[str, Sequence[str]] | None = None) -> Session:
@@ -115,7 +114,7 @@ def prepare(recording: Recording, spec: Spec, labels: Mapping[str, Sequence[str]
         force=forces.values,
         trials=_kept_rows(recording.trials, grid.rows),
         unit_label=[label for each in zip(data.neural, streams, chosen, strict=True) for label in _labels(*each)],
-        absent=[source.name for source, stream in zip(data.neural, streams, strict=True) if not stream.unit_id],
+        absent=absent_sources(recording, spec),
     )
     return silence(session, spec)
 

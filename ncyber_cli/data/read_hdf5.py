@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ncyber_cli.data.absent import read_behavior, read_streams
 from ncyber_cli.data.animal_name import animal_name
 from ncyber_cli.data.areas import DEFAULT_AREA, filled
 from ncyber_cli.data.check_times import check_counts
@@ -16,7 +17,7 @@ from ncyber_cli.data.columns import plain_column, text, texts
 from ncyber_cli.data.did_you_mean import did_you_mean
 from ncyber_cli.data.hdf5_series import Hdf5Series
 from ncyber_cli.data.open_hdf5 import open_hdf5
-from ncyber_cli.data.recording import IntervalTable, NeuralStream, Recording, absent_stream
+from ncyber_cli.data.recording import IntervalTable, NeuralStream, Recording
 from ncyber_cli.data.unit_names import group_name, named_by, unique_over_sources
 from ncyber_cli.errors import DataError
 from ncyber_cli.spec import Data, NeuralSource, Trials
@@ -32,27 +33,26 @@ def read_hdf5(path: Path, data: Data, sha256: str) -> Recording:
     path = Path(path)
     with open_hdf5(path) as file:
         series = Hdf5Series(file, data, path.name)
-        here = {source.source: series.holds(source.source) for source in data.neural}
-        streams = [
-            _neural(series, source, data) if here[source.source] or not any(here.values()) else absent_stream()
-            for source in data.neural
-        ]
+        absent: dict[str, str] = {}
+        streams = read_streams(data.neural, lambda source: _neural(series, source, data), absent)
         return Recording(
             animal=animal_name(path, data, _animal(file, data.animal, path)),
             session=group_name(path.stem),
             path=path,
             sha256=sha256,
             neural=unique_over_sources(streams, [source.name for source in data.neural], where=path.name),
-            behavior={
-                name: series.sampled(signal.source, signal.axes, signal.time, signal.rate_hz, signal.columns)
-                for name, signal in data.behavior.items()
-            },
+            behavior=read_behavior(
+                data.behavior,
+                lambda source: series.sampled(source.source, source.axes, source.time, source.rate_hz, source.columns),
+                absent,
+            ),
             inputs={
                 name: series.sampled(given.source, given.axes, given.time, given.rate_hz, given.columns)
                 for name, given in data.inputs.items()
                 if given.source is not None
             },
             trials=None if data.trials is None else _interval_table(file, data.trials, path.name),
+            absent=absent,
         )
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import h5py
 
+from ncyber_cli.data.absent import read_behavior, read_streams
 from ncyber_cli.data.animal_name import animal_name
 from ncyber_cli.data.columns import text
 from ncyber_cli.data.nwb_objects import NwbObjects
 from ncyber_cli.data.nwb_series import read_neural_series, read_sampled
 from ncyber_cli.data.nwb_tables import interval_table, read_units
 from ncyber_cli.data.open_hdf5 import open_hdf5
-from ncyber_cli.data.recording import IntervalTable, NeuralStream, Recording, Sampled, absent_stream
+from ncyber_cli.data.recording import IntervalTable, NeuralStream, Recording, Sampled
 from ncyber_cli.data.unit_names import group_name, unique_over_sources
 from ncyber_cli.errors import DataError
 from ncyber_cli.spec import Data, NeuralSource
@@ -41,11 +42,8 @@ def read_nwb(path: Path, data: Data, sha256: str) -> Recording:
 
 def _recording(file: h5py.File, path: Path, sha256: str, data: Data) -> Recording:
     objects = NwbObjects(file, path.name)
-    here = {source.source: objects.holds(source.source) for source in data.neural}
-    streams = [
-        _neural(objects, source) if here[source.source] or not any(here.values()) else absent_stream()
-        for source in data.neural
-    ]
+    absent: dict[str, str] = {}
+    streams = read_streams(data.neural, lambda source: _neural(objects, source), absent)
     session = _written(file, "general/session_id") or path.stem
     subject = _written(file, "general/subject/subject_id")
     return Recording(
@@ -54,16 +52,16 @@ def _recording(file: h5py.File, path: Path, sha256: str, data: Data) -> Recordin
         path=path,
         sha256=sha256,
         neural=unique_over_sources(streams, [source.name for source in data.neural], where=path.name),
-        behavior={
-            name: _sampled(objects, series.source, series.axes, series.columns)
-            for name, series in data.behavior.items()
-        },
+        behavior=read_behavior(
+            data.behavior, lambda source: _sampled(objects, source.source, source.axes, source.columns), absent
+        ),
         inputs={
             name: _sampled(objects, given.source, given.axes, given.columns)
             for name, given in data.inputs.items()
             if given.source is not None
         },
         trials=None if data.trials is None else _intervals(objects, data.trials.table),
+        absent=absent,
     )
 
 

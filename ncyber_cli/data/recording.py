@@ -72,6 +72,7 @@ class Recording:
     behavior: dict[str, Sampled]
     inputs: dict[str, Sampled]
     trials: IntervalTable | None
+    absent: dict[str, str] = field(default_factory=dict)  # sources of the spec that the file lacks, and why
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Session:
     trials: IntervalTable | None = None  # the kept rows, in the order of trial_id
     unit_label: list[str] = field(default_factory=list)  # (unit,) who it is in every session; empty: nobody knows
     floor: NDArray[np.float64] | None = None  # (unit,) per bin while its area is silenced; None: no area ever is
-    absent: list[str] = field(default_factory=list)  # neural sources of the spec that the file does not have
+    absent: dict[str, str] = field(default_factory=dict)  # sources of the spec that the file lacks, and why
 
     def clock(self) -> NDArray[np.float64]:
         """When each trial begins, (trial,): s of session time, or its place in line where the file keeps no time."""

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ncyber_cli.data.absent import with_body
 from ncyber_cli.data.batches import Cohort
 from ncyber_cli.data.did_you_mean import did_you_mean
-from ncyber_cli.data.prepare import check_together, context_labels, labels_in, told_apart
+from ncyber_cli.data.prepare import brought_together, context_labels, labels_in, told_apart
 from ncyber_cli.data.read_session import read_head, read_session
 from ncyber_cli.data.recording import TEST, Recording, Session
 from ncyber_cli.errors import DataError
@@ -31,9 +32,7 @@ def read_sessions(
     """
     heads = told_apart([read_head(path, spec.data) for path in paths])
     known = context_labels(heads, spec) if labels is None else labels
-    sessions = [read_session(head, spec, known) for head in heads]
-    check_together(sessions, spec)
-    return sessions
+    return brought_together([read_session(head, spec, known) for head in heads], spec)
 
 
 def cohort_of(sessions: Sequence[Session], dtype: torch.dtype = torch.float32) -> Cohort:
@@ -67,6 +66,7 @@ def _session_of_run(layout: Layout, spec: Spec, path: Path, labels: Mapping[str,
     known = by_hash[0] if by_hash else _by_name(layout, recording)
     head = replace(recording, session=known.session)
     session = read_session(head, spec if by_hash else _unselective(spec), labels)
+    session = with_body(session, layout.body_names, layout.body_units)
     _check_columns(layout, session)
     session = _with_units(session, known)
     splits = dict(zip(known.trial_id, known.split, strict=True)) if by_hash else {}

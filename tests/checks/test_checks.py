@@ -12,7 +12,7 @@ from sessions import recording, session, spec
 
 from ncyber_cli.checks import run as run  # registers every check
 from ncyber_cli.checks.registry import Finding, Grade, check_cohort, check_recording, check_session
-from ncyber_cli.data.recording import IntervalTable, NeuralStream, Sampled, SpikeTrains, absent_stream
+from ncyber_cli.data.recording import IntervalTable, NeuralStream, Sampled, SpikeTrains
 
 
 def only(found: list[Finding]) -> Finding:
@@ -123,10 +123,12 @@ def test_an_empty_source_is_an_error() -> None:
 
 
 def test_a_source_that_a_file_lacks_is_named_where_it_has_others() -> None:
-    two = [{"source": "units", "kind": "spikes"}, {"source": "dff", "kind": "calcium"}]
-    lacking = recording(neural=[spikes(EVENLY), absent_stream()])
-    found = only(list(check_recording(lacking, spec(**{"data.neural": two}))))
-    assert (found.check, found.grade, found.where) == ("missing_sources", Grade.warning, "a1.nwb:dff")
+    lacking = session(absent={"dff": "a1.nwb: there is no series 'dff'"})
+    found = only(list(check_cohort([lacking, session(sha256="01", animal="b", path=Path("b1.nwb"))], spec())))
+    assert (found.check, found.grade) == ("sources_that_some_files_lack", Grade.warning)
+    assert "a1.nwb: lacks dff" in f"{found.where}: {found.what}"
+    found = only(list(check_cohort([lacking], spec())))
+    assert (found.check, found.grade) == ("sources_that_no_file_has", Grade.error)
 
 
 def hand(name: str, change: Any) -> dict[str, Sampled]:
@@ -228,3 +230,12 @@ def test_units_in_an_area_that_the_model_does_not_know() -> None:
 def test_sessions_that_do_not_fit_together(changes: dict[str, Any], check: str) -> None:
     other = replace(session(animal="b", sha256="01", path=Path("b1.nwb")), **changes)
     assert only(list(check_cohort([session(), other], spec()))).check == check
+
+
+def test_an_area_that_fires_on_while_it_is_silenced() -> None:
+    inputs = {"off": {"source": "s", "kind": "silencing", "area": "M1"}}
+    asked = spec(**{"data.inputs": inputs, "model.brain": {"latents": {"M1": 2, "PMd": 2}}})
+    floor = {each: np.full(6, share * session().observation.mean()) for each, share in (("half", 0.6), ("none", 0.1))}
+    words = [finding.what for finding in check_session(session(floor=floor["half"]), asked) if "silenced" in finding.what]
+    assert words == ["while it is silenced M1 emits 60% of what it does otherwise"]
+    assert not [each for each in check_session(session(floor=floor["none"]), asked) if "silenced" in each.what]

@@ -67,14 +67,29 @@ def test_every_reason_of_every_file_is_named_and_exits_4(folder: Path) -> None:
     ended = ncyber("validate", "spec.yaml", cwd=folder)
     assert ended.returncode == 4
     lines = ended.stdout.splitlines()
-    for file, words in [("a.h5", "speed"), ("a.h5", "angle"), ("b.h5", "same bytes as c.h5"), ("d.h5", "not an HDF5")]:
-        assert [line for line in lines if line.startswith("error: ") and file in line and words in line], (file, words)
-    assert ended.stderr == "spec.yaml: 4 errors, 0 warnings\n"
+    for grade, file, words in [
+        ("warning", "a.h5", "lacks behavior.speed"),  # b.h5 has it
+        ("warning", "a.h5", "lacks behavior.angle"),
+        ("error", "b.h5", "same bytes as c.h5"),
+        ("error", "d.h5", "not an HDF5"),
+    ]:
+        assert [line for line in lines if line.startswith(grade) and file in line and words in line], (file, words)
+    assert ended.stderr == "spec.yaml: 2 errors, 2 warnings\n"
+
+
+def test_what_no_file_has_is_an_error_that_says_what_there_is(folder: Path) -> None:
+    for name in "ab":
+        write(folder / f"{name}.h5", 0 if name == "a" else 1, "speed")
+    ended = ncyber("validate", "spec.yaml", cwd=folder)
+    assert ended.returncode == 4
+    (line,) = ended.stdout.splitlines()
+    assert line.startswith("error: data behavior.speed: is in no file (a.h5: there is no dataset 'speed'")
+    assert "there is: angle, clock, traces" in line
 
 
 def test_json_names_grade_place_fault_and_remedy(folder: Path) -> None:
     write(folder / "a.h5", 0, "speed")
-    ended = ncyber("validate", "spec.yaml", "--json", cwd=folder)
+    ended = ncyber("validate", "spec.yaml", "a.h5", "--json", cwd=folder)
     assert ended.returncode == 4
     (finding,) = json.loads(ended.stdout)
     assert finding.keys() == {"where", "what", "remedy", "grade", "check"}

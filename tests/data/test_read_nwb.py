@@ -122,8 +122,8 @@ def test_timestamps_of_another_series_and_acquisition(tmp_path: Path) -> None:
 
 def test_missing_source_names_what_there_is(tmp_path: Path) -> None:
     path = units_file(tmp_path)
-    with pytest.raises(DataError, match="did you mean processing/behavior/Position/hand_pos"):
-        read_recording(path, data_spec(behavior={"position": {"source": "Position/hand_poz"}}))
+    absent = read_recording(path, data_spec(behavior={"position": {"source": "Position/hand_poz"}})).absent
+    assert "did you mean processing/behavior/Position/hand_pos" in absent["behavior.position"]
     with pytest.raises(DataError, match=r"did you mean units.*hand_pos, units"):
         only_stream(path, source="unit", kind="spikes")
     with pytest.raises(DataError, match="kind: spikes"):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from nwb_files import add_calcium, add_lfp, add_units, data_spec, empty_file, save, spec_of
 
-from ncyber_cli.data.prepare import check_together, prepare
+from ncyber_cli.data.prepare import brought_together, prepare
 from ncyber_cli.data.read import read_recording
 from ncyber_cli.data.recording import Session
 from ncyber_cli.errors import DataError
@@ -57,13 +57,13 @@ def test_a_fraction_holds_out_units_of_every_kind(tmp_path: Path) -> None:
 @pytest.mark.parametrize("lacking", ["units", "dff"])
 def test_a_file_may_lack_a_source_but_not_every_file(tmp_path: Path, lacking: str) -> None:
     session = session_of(nwb(tmp_path, calcium=lacking != "dff", units=lacking != "units"), both())
-    assert session.absent == [lacking]
+    assert list(session.absent) == [lacking]
     assert len(session.unit_id) == (1 if lacking == "dff" else 3)
-    with pytest.raises(DataError, match=f"no file has '{lacking}'"):
-        check_together([session], spec_of(both()))
+    with pytest.raises(DataError, match=f"there is no series '{lacking}'"):
+        brought_together([session], spec_of(both()))
     (tmp_path / "other").mkdir()
     whole = session_of(nwb(tmp_path / "other"), both())
-    check_together([session, whole], spec_of(both()))
+    brought_together([session, whole], spec_of(both()))
 
 
 def test_a_file_without_any_source_says_what_there_is(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_plain_hdf5_may_lack_the_source_whose_times_others_share(tmp_path: Path)
     first = {"source": "counts", "kind": "spikes", "rate_hz": 10.0}
     data = data_spec(neural=[first, {"source": "dff", "kind": "calcium", "time": "time"}], bin_s=0.1)
     session = session_of(tmp_path / "file.h5", data)
-    assert session.absent == ["counts"]
+    assert list(session.absent) == ["counts"]
     assert session.unit_kind == ["calcium"] * 3
 
 
