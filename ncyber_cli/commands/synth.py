@@ -27,7 +27,7 @@ class World(StrEnum):
 
 
 # Options that a world lacks.
-_DISTURBED, _OSCILLATING = {"silenced", "stimulated"}, {"family", "activity", "bins"}
+_DISTURBED, _OSCILLATING = {"silenced", "stimulated"}, {"family", "activity", "bins", "contexts"}
 _REACHING = {"goals", "jumps", "pulses", "prototypes", "mass_scale"}
 _FOREIGN = {
     World.lorenz: _REACHING | _DISTURBED | _OSCILLATING,
@@ -120,6 +120,12 @@ def synth(
     bins: Annotated[
         int | None, typer.Option(min=2, max=10000, help="oscillators: bins of 20 ms in a trial; default 100.")
     ] = None,
+    contexts: Annotated[
+        bool,
+        typer.Option(
+            "--contexts", help="oscillators: trials have a speed; the column split keeps two of five for tests alone."
+        ),
+    ] = False,
     units: Annotated[
         int | None,
         typer.Option(
@@ -144,6 +150,7 @@ def synth(
         "family": family,
         "activity": activity,
         "bins": bins,
+        "contexts": contexts or None,
     }
     asked |= {"silenced": _areas(silenced), "stimulated": _areas(stimulated)}
     simulate = _world(world, trials=trials, units=units, **asked)

@@ -25,6 +25,7 @@ BIN_S, TRIAL_BINS, SUBSTEPS = 0.02, 100, 4
 SIGNAL_NOISE_SD = 0.1
 READOUT_LENGTH = (0.5, 1.5)  # of a row of the readout
 MEAN_COUNT = 0.05  # spikes per neuron and bin
+SPEEDS, UNSEEN = (0.6, 0.8, 1.0, 1.2, 1.4), (0.8, 1.2)  # contexts: of a trial; those that no training trial has
 Floats = NDArray[np.float64]
 
 
@@ -37,9 +38,12 @@ def simulate(
     family: Family = "both",
     activity: Literal["spikes", "continuous"] = "continuous",
     bins: int = TRIAL_BINS,
+    contexts: bool = False,
 ) -> SimulatedAnimal:
     """One animal; of `both` families the animals take turns.
 
+    With `contexts` every trial has a `speed`, which multiplies frequency and damping, and a `split`: trials of some
+    speeds, and a fifth of the others, are for tests alone.
     Continuous activity is the series `activity` (30 channels by default, white noise of sd 0.1), spikes come from 300
     units. Truth: `latent` (trial, time, 2); `rate` (trial, time, unit), expected activity per bin.
     """
@@ -47,7 +51,8 @@ def simulate(
     kind = family if family != "both" else ("limit_cycle", "duffing")[animal % 2]
     omega = 2 * np.pi * rng.uniform(*FREQUENCY_HZ)
     damping = rng.uniform(*DAMPING_PER_S[kind])
-    latent = _path(kind, omega, damping, trials, bins, rng)
+    speed = rng.choice(SPEEDS, trials) if contexts else np.ones(trials)
+    latent = _path(kind, omega * speed, damping * speed, bins, rng)
     spikes = activity == "spikes"
     n_unit = units or (300 if spikes else 30)
     direction = rng.standard_normal((n_unit, 2))
@@ -74,6 +79,7 @@ def simulate(
             "latent": Signal(latent, per_second, "a.u.", "state of the oscillator", BIN_S / 2),
             "rate": Signal(rate, per_second, "counts" if spikes else "a.u.", "expected activity", BIN_S / 2, RATE_BITS),
         },
+        trial_columns={"speed": speed, "split": _split(speed, rng)} if contexts else {},
         unit_truth={"weights": weights, "offset": offset} if spikes else {},
         constants={
             "frequency_hz": omega / (2 * np.pi),
@@ -83,8 +89,14 @@ def simulate(
     )
 
 
-def flow(kind: str, state: Floats, omega: float, damping: float) -> Floats:
-    """Time derivative of states (..., 2), per s."""
+def _split(speed: Floats, rng: np.random.Generator) -> NDArray[np.str_]:
+    lot = rng.uniform(size=len(speed))
+    seen = np.where(lot < 0.2, "test", np.where(lot < 0.3, "validation", "train"))
+    return np.where(np.isin(speed, UNSEEN), "test", seen)
+
+
+def flow(kind: str, state: Floats, omega: float | Floats, damping: float | Floats) -> Floats:
+    """Time derivative of states (..., 2), per s; frequency and damping are one for all, or one for each (...,)."""
     first, second = state[..., 0], state[..., 1]
     if kind == "limit_cycle":
         growth = damping * (1 - np.square(state).sum(-1))
@@ -92,8 +104,9 @@ def flow(kind: str, state: Floats, omega: float, damping: float) -> Floats:
     return np.stack([omega * second, -damping * second - omega * (first + STIFFENING * first**3)], axis=-1)
 
 
-def _path(kind: str, omega: float, damping: float, trials: int, bins: int, rng: np.random.Generator) -> Floats:
+def _path(kind: str, omega: Floats, damping: Floats, bins: int, rng: np.random.Generator) -> Floats:
     """States at bin centres, (trial, bin, 2): Euler-Maruyama noise between classical Runge-Kutta steps."""
+    trials = len(omega)
     phase, radius = rng.uniform(0, 2 * np.pi, trials), rng.uniform(*FIRST_RADIUS, trials)
     state = radius[:, None] * np.stack([np.cos(phase), np.sin(phase)], axis=1)
     step_s = BIN_S / SUBSTEPS

@@ -31,6 +31,8 @@ DESCRIPTIONS = {
     "gate_time": "the controller's gate begins to open (s)",
     "cue_arrival_time": "the first target reaches the brain (s)",
     "jump_arrival_time": "the jump reaches the brain (s), NaN without a jump",
+    "speed": "what multiplies frequency and damping in this trial",
+    "split": "train, validation or test",
     "silenced": "the area that is silenced in part of the trial",
     "stimulated": "the area that is stimulated in part of the trial",
     "quality": "sorting quality",
