@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncyber_cli.data.grid import SLACK, Grid
+from ncyber_cli.data.observed import unobserved
 from ncyber_cli.data.recording import SpikeTrains
 
 
@@ -37,13 +38,17 @@ def smallest_unsigned(peak: int) -> np.dtype[np.unsignedinteger]:
 
 
 def spike_rates_hz(trains: SpikeTrains, grid: Grid) -> NDArray[np.float64]:
-    """Mean rate of each unit over the bins of `grid`, (unit,)."""
+    """Mean rate of each unit over the bins of `grid` in which it was recorded, (unit,)."""
     slack = SLACK * grid.bin_s
     edges = np.stack([grid.start_s, grid.stop_s]) - slack
     counts = np.zeros(len(trains.ends))
     for unit in range(len(counts)):
         counts[unit] = np.diff(np.searchsorted(unit_spikes(trains, unit), edges), axis=0).sum()
-    return counts / float(grid.n_bins.sum() * grid.bin_s)
+    n_bins = np.full(len(counts), grid.n_bins.sum())
+    for units, missing in unobserved(trains, np.arange(len(counts)), grid):
+        n_bins[units] -= missing.sum()
+    rates_hz: NDArray[np.float64] = counts / (np.maximum(n_bins, 1) * grid.bin_s)
+    return rates_hz
 
 
 def locate(times_s: NDArray[np.float64], grid: Grid) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ncyber_cli.data.binning import count_dtype, count_spikes, smallest_unsigned
 from ncyber_cli.data.grid import Grid
+from ncyber_cli.data.observed import unobserved
 from ncyber_cli.data.recording import NeuralStream, Sampled, SpikeTrains
 from ncyber_cli.data.resample import resampled
 from ncyber_cli.spec import NeuralSource
@@ -42,6 +43,9 @@ def observe(
         first += len(units)
         if isinstance(stream.activity, SpikeTrains):
             count_spikes(stream.activity, units, grid, columns)
+            for places, bins in unobserved(stream.activity, units, grid):
+                for place in places:
+                    columns[bins, place] = np.nan
             continue
         for trial, block in enumerate(_blocks(stream.activity, source, grid, where)):
             columns[trial, : len(block)] = block[:, units]
@@ -58,6 +62,8 @@ def _dtype(
     stream: NeuralStream, source: NeuralSource, units: NDArray[np.int64], grid: Grid, where: str
 ) -> np.dtype[Any]:
     if isinstance(stream.activity, SpikeTrains):
+        if any(True for _ in unobserved(stream.activity, units, grid)):
+            return np.dtype(np.float32)
         return count_dtype(stream.activity, units, grid)
     if source.kind != "spikes":
         return np.dtype(np.float32)

@@ -67,7 +67,7 @@ def _session_of_run(layout: Layout, spec: Spec, path: Path, labels: Mapping[str,
     head = replace(recording, session=known.session)
     session = read_session(head, spec if by_hash else _unselective(spec), labels)
     session = with_body(session, layout.body_names, layout.body_units)
-    _check_columns(layout, session)
+    check_columns(layout, session)
     session = _with_units(session, known)
     splits = dict(zip(known.trial_id, known.split, strict=True)) if by_hash else {}
     split = np.array([splits.get(trial, TEST) for trial in session.trial_id], np.int8)
@@ -111,7 +111,7 @@ def _with_units(session: Session, known: SessionLayout) -> Session:
     return replace(session, unit_id=known.unit_id, unit_area=known.unit_area, unit_kind=kind, observation=observation)
 
 
-def _check_columns(layout: Layout, session: Session) -> None:
+def check_columns(layout: Layout, session: Session) -> None:
     for what, here, there in (
         ("behavior", session.body_names, layout.body_names or session.body_names),
         ("inputs", session.input_names, layout.input_names),
