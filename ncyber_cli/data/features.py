@@ -90,7 +90,7 @@ def input_column(table: IntervalTable | None, column: str, where: str) -> NDArra
 def _since(event_s: NDArray[Any], grid: Grid, where: str) -> NDArray[np.bool_]:
     """(trial, time): the bin of each trial's event and those after it; none where it never came (NaN)."""
     if event_s.dtype.kind not in "iuf":
-        raise DataError("a column of events holds times in s", where=where, remedy="write kind: context for labels")
+        raise DataError("a column of event times holds s", where=where, remedy="write kind: context for labels")
     first = np.floor((event_s - grid.start_s) / grid.bin_s + SLACK)
     reached: NDArray[np.bool_] = np.arange(grid.n_time) >= first[:, None]
     return reached

@@ -20,6 +20,7 @@ Edge = tuple[str, str]  # (from, to)
 
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.02, 0.1  # where delays are learned
 _DELAY_SD = 0.7  # log-normal spread of a learned delay
+_DECIMALS = 6  # of a delay in bins: 0.06 s are three bins of 0.02 s, and not a little less
 _SMALLEST_NATS = 1e-8  # keeps the root of an edge that carries nothing differentiable
 
 
@@ -71,7 +72,8 @@ class Messages(nn.Module):
     send_mask: Tensor
     receive_mask: Tensor
     edge_mask: Tensor
-    delay_s: Tensor
+    spread: Tensor | None
+    given_delay: Tensor
 
     def __init__(
         self,
@@ -94,8 +96,8 @@ class Messages(nn.Module):
         if wiring.delay_s is None:
             self.log_delay = nn.Parameter(torch.full((len(self.edges),), math.log(_FIRST_DELAY_S)))
         longest = _LONGEST_DELAY_S if wiring.delay_s is None else max(wiring.delay_s, default=0.0)
-        given = torch.tensor(wiring.delay_s or [], dtype=torch.get_default_dtype())
-        self.register_buffer("delay_s", given, persistent=False)
+        in_bins = [round(delay_s / self.bin_s, _DECIMALS) for delay_s in wiring.delay_s or ()]
+        self.register_buffer("given_delay", torch.tensor(in_bins, dtype=torch.get_default_dtype()), persistent=False)
         self.n_bin = 0 if longest == 0 else math.ceil(longest / self.bin_s) + 1  # 0: nothing is on its way
 
     def sent(self) -> Float[Tensor, "n_latent channel"]:
@@ -106,13 +108,15 @@ class Messages(nn.Module):
         """What each channel does to each hidden unit of its target."""
         return self.receive * self.receive_mask
 
-    def delays_s(self) -> Float[Tensor, " edge"]:
+    def delay_bins(self) -> Float[Tensor, " edge"]:
         """How late each edge's messages are, beyond the step from one bin to the next."""
-        return self.delay_s if self.log_delay is None else self.log_delay.exp().clamp(max=_LONGEST_DELAY_S)
+        if self.log_delay is None:
+            return self.given_delay
+        return self.log_delay.exp().clamp(max=_LONGEST_DELAY_S) / self.bin_s
 
     def arriving(self) -> Float[Tensor, "bin channel"]:
         """The share of the message of so many bins ago that arrives now: linear between bins."""
-        delay = (self.delays_s() / self.bin_s).repeat_interleave(self.width)
+        delay = self.delay_bins().repeat_interleave(self.width)
         age = torch.arange(self.n_bin, device=delay.device, dtype=delay.dtype)
         return (1 - (age[:, None] - delay).abs()).clamp(min=0)
 

@@ -27,7 +27,7 @@ _ARMS = {
 
 def report_html(metrics: Mapping[str, Any], figures: Mapping[str, str]) -> str:
     """The page. `figures` are SVG text by name: gains, distance, and recovery of each session."""
-    parts = [_verdict(metrics), _foresight(metrics, figures), _held_out(metrics), _signs(metrics)]
+    parts = [_verdict(metrics), _foresight(metrics, figures), _held_out(metrics), _edges(metrics), _signs(metrics)]
     parts += [_agreement(metrics), _recovery(metrics, figures), _provenance(metrics)]
     title = f"ncyber: {escape(str(metrics['run']))}"
     head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
@@ -72,6 +72,17 @@ def _foresight(metrics: Mapping[str, Any], figures: Mapping[str, str]) -> str:
 
 def _held_out(metrics: Mapping[str, Any]) -> str:
     return "<h2>Held-out likelihood</h2>" + _table(metrics["held_out"])
+
+
+def _edges(metrics: Mapping[str, Any]) -> str:
+    if not metrics["edges"]:
+        return ""
+    note = (
+        "By how many nats a bin the messages along each directed edge move their target's next state, at most. The "
+        "standard error is over test trials: another fit may differ by more, and without a price of messages "
+        "(model.brain.price) an edge that is not needed may carry some all the same."
+    )
+    return f'<h2>What passes from area to area</h2><p class="note">{note}</p>' + _table(metrics["edges"])
 
 
 def _signs(metrics: Mapping[str, Any]) -> str:

@@ -31,7 +31,7 @@ def edge_strengths(run: OpenRun, sessions: Sequence[Session]) -> list[dict[str, 
         return []
     trials = np.concatenate([_of_trials(run, session) for session in sessions])
     mean, error = trials.mean(0), trials.std(0, ddof=1) / np.sqrt(len(trials)) if len(trials) > 1 else trials[0] * 0
-    delays = messages.delays_s().tolist()
+    delays = (run.layout.bin_s * messages.delay_bins()).tolist()
     rows = [
         {"from": source, "to": target, "nats_per_bin": float(mean[edge]), "standard_error": float(error[edge])}
         | {"delay_s": delays[edge]}

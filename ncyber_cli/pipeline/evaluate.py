@@ -19,6 +19,7 @@ from ncyber_cli.outputs.report import report_html
 from ncyber_cli.outputs.verdict import WORTH
 from ncyber_cli.pipeline.ablations import Refits, refits, run_seed
 from ncyber_cli.pipeline.agreement import Constants, agreement, constants_of, differing
+from ncyber_cli.pipeline.edges import edge_strengths
 from ncyber_cli.pipeline.evidence import FIRST_S, Gains
 from ncyber_cli.pipeline.foresight import HORIZON_S, SAMPLES, STARTS
 from ncyber_cli.pipeline.held_out import summaries
@@ -103,6 +104,7 @@ def _metrics(
         "gains": {name: _gains(each) for name, each in judged.gains.items()},
         "closed_loop_error": judged.closed_loop_error,
         "held_out": rows,
+        "edges": edge_strengths(run, sessions),
         "agreement": agreement({"objective": same, "mlp": others.mlps}, sessions) if len(same) > 1 else {},
         "constants": constants,
         "not_told_apart": _not_told_apart(summary, constants),

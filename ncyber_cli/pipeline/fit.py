@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 import tempfile
@@ -263,11 +264,19 @@ def _print(request: FitRequest, folder: RunFolder, spec: Spec, rows: Sequence[An
         for row in rows
     ]
     table(shown, list(shown[0]))
+    _print_edges(folder)
     data = request.data or [normpath(request.spec.parent / name) for name in spec.data.sessions]
     print(f"wrote {folder.path / BEST}, {METRICS}, {SUMMARY}")
     print(f"next: ncyber infer {folder.path} {_short(data)} --out results.h5")
     if any(row.objective for row in rows):
         print(f"does the objective earn its place? ncyber evaluate {folder.path} {_short(data)} --out report")
+
+
+def _print_edges(folder: RunFolder) -> None:
+    edges = json.loads(folder.summary.read_text())["edges"]
+    if edges:
+        print("\nWhat passes from area to area (nats a bin; of test trials, another fit may differ by more):")
+        table(edges, list(edges[0]))
 
 
 def _short(data: Sequence[str]) -> str:

@@ -95,13 +95,24 @@ def _rotations(rng: np.random.Generator) -> Floats:
     return rotations
 
 
-def run_network(network: Network, events: Events, rng: np.random.Generator) -> Activity:
-    """Play the trials; the same generator state gives the same noise whatever the events are."""
+def run_network(
+    network: Network,
+    events: Events,
+    rng: np.random.Generator,
+    later: tuple[int, np.random.Generator] | None = None,
+) -> Activity:
+    """Play the trials; the same generator state gives the same noise whatever the events are.
+
+    With `later` the noise is drawn anew from this step on: other continuations of the same beginnings.
+    """
     trials, steps, n = events.silenced.shape
     lag = np.round(network.delay_s / STEP_S).astype(np.int64)
     delay = [lag == each for each in range(int(lag.max()) + 1)]
     across = [np.where(here[:, :, None, None], network.across, 0.0) for here in delay]
     noise = NOISE_SD * np.sqrt(STEP_S) * rng.standard_normal((steps, trials, n, LATENTS))
+    if later is not None:
+        step, other = later
+        noise[step:] = NOISE_SD * np.sqrt(STEP_S) * other.standard_normal(noise[step:].shape)
     burn_in = round(10 * TAU_S / STEP_S)  # trials begin wherever the noise has led
     before = NOISE_SD * np.sqrt(STEP_S) * rng.standard_normal((burn_in, trials, n, LATENTS))
     drive = np.einsum("ais,tkas->ktai", network.stimulus, events.stimulus)

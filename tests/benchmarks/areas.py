@@ -32,12 +32,12 @@ from ncyber_cli.data.recording import TEST, Session
 from ncyber_cli.outputs.read_results import read_results
 from ncyber_cli.pipeline.sessions import sessions_of_run
 from ncyber_cli.training.checkpoint import load
-from ncyber_cli.worlds.area_network import AREAS, BIN_S, Network, draw_network, run_network
+from ncyber_cli.worlds.area_network import AREAS, BIN_S, STEP_S, TRIAL_S, Network, draw_network, run_network
 from ncyber_cli.worlds.areas import bin_means, draw_disturbed, draw_events
 
 SPEC = ROOT / "example_configs" / "areas.yaml"
 EDGE_BAR, CHANGE_BAR = 0.9, 0.8
-FROM_S, SAMPLES = 0.6, 8
+FROM_S, SAMPLES, CONTINUATIONS = 0.6, 16, 16
 TRIALS, UNITS = 240, 72
 ARMS = {"priced": [], "free": ["model.brain.price=null"]}
 Floats = NDArray[np.float64]
@@ -67,17 +67,25 @@ def draw_animal(seed: int) -> Animal:
 
 
 def true_change(animal: Animal) -> Floats:
-    """Expected counts per bin of the world with the spared area silenced from FROM_S on, less those without."""
+    """Expected counts per bin of the world with the spared area silenced from FROM_S on, less those without.
+
+    Trials go on from where they truly were at FROM_S; the mean over CONTINUATIONS of the noise from there on, which
+    nobody can know at FROM_S.
+    """
     off, on = draw_disturbed(TRIALS, animal.silenced, AREAS, np.random.default_rng([animal.seed, 0, 12]))
     events = draw_events(TRIALS, off, on, np.random.default_rng([animal.seed, 0, 13]))
     silenced = events.silenced.copy()
-    first = round(FROM_S / BIN_S) * (silenced.shape[1] // round(silenced.shape[1] * 0.005 / BIN_S))
+    first = round(FROM_S / STEP_S)
     silenced[:, first:, AREAS.index(animal.spared)] = True
-    rates = [
-        run_network(animal.network, each, np.random.default_rng([animal.seed, 0, 14])).rate_hz
-        for each in (events, replace(events, silenced=silenced))
-    ]
-    return BIN_S * bin_means(rates[1] - rates[0])
+    total = np.zeros((TRIALS, round(TRIAL_S / BIN_S), UNITS))
+    for continuation in range(CONTINUATIONS):
+        rates = []
+        for each in (events, replace(events, silenced=silenced)):
+            noise = np.random.default_rng([animal.seed, 0, 14])
+            later = np.random.default_rng([animal.seed, 0, 16, continuation])
+            rates.append(run_network(animal.network, each, noise, (first, later)).rate_hz)
+        total += BIN_S * bin_means(rates[1] - rates[0])
+    return total / CONTINUATIONS
 
 
 def benchmark(options: argparse.Namespace, work: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +105,13 @@ def test_missing_or_unfit_columns() -> None:
     for column, kind, says in (("goo", "cue", "did you mean go"), ("kind", "cue", "event times")):
         with pytest.raises(DataError, match=says):
             input_features(recording(), spec({"x": {"kind": kind, "column": column}}), GRID, {})
+
+
+def test_light_is_on_from_its_onset_to_its_end() -> None:
+    on, off = np.array([0.15, 2.6, 0.0, np.nan]), np.array([0.31, 2.8, 0.0, np.nan])
+    given = recording()
+    table = IntervalTable(given.trials.id, {**given.trials.columns, "laser_on": on, "laser_off": off})
+    declared = {"laser": {"kind": "stimulation", "column": "laser_on", "until": "laser_off"}}
+    inputs, _ = input_features(replace(given, trials=table), spec(declared), GRID, {})
+    assert inputs.names == ["laser"]
+    assert [np.flatnonzero(row).tolist() for row in inputs.values[:, :, 0]] == [[1, 2], [6, 7], []]
