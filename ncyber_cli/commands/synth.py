@@ -28,16 +28,17 @@ class World(StrEnum):
 
 # Options that a world lacks.
 _DISTURBED, _OSCILLATING = {"silenced", "stimulated"}, {"family", "activity", "bins", "contexts"}
+_DRIFTING = {"drift"}
 _REACHING = {"goals", "jumps", "pulses", "prototypes", "mass_scale"}
 _FOREIGN = {
     World.lorenz: _REACHING | _DISTURBED | _OSCILLATING,
-    World.reach: {"prototypes"} | _DISTURBED | _OSCILLATING,
-    World.lqr: {"prototypes", "mass_scale"} | _DISTURBED | _OSCILLATING,
-    World.switching: {"goals", "jumps", "mass_scale"} | _DISTURBED | _OSCILLATING,
-    World.limit_cycle: {"goals", "jumps", "prototypes", "mass_scale"} | _DISTURBED | _OSCILLATING,
-    World.random_walk: {"goals", "jumps", "prototypes", "mass_scale"} | _DISTURBED | _OSCILLATING,
-    World.areas: _REACHING | _OSCILLATING,
-    World.oscillators: _REACHING | _DISTURBED,
+    World.reach: {"prototypes"} | _DISTURBED | _OSCILLATING | _DRIFTING,
+    World.lqr: {"prototypes", "mass_scale"} | _DISTURBED | _OSCILLATING | _DRIFTING,
+    World.switching: {"goals", "jumps", "mass_scale"} | _DISTURBED | _OSCILLATING | _DRIFTING,
+    World.limit_cycle: {"goals", "jumps", "prototypes", "mass_scale"} | _DISTURBED | _OSCILLATING | _DRIFTING,
+    World.random_walk: {"goals", "jumps", "prototypes", "mass_scale"} | _DISTURBED | _OSCILLATING | _DRIFTING,
+    World.areas: _REACHING | _OSCILLATING | _DRIFTING,
+    World.oscillators: _REACHING | _DISTURBED | _DRIFTING,
 }
 
 
@@ -126,6 +127,12 @@ def synth(
             "--contexts", help="oscillators: trials have a speed; the column split keeps two of five for tests alone."
         ),
     ] = False,
+    drift: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=3, help="lorenz: sd of the random walk of each neuron's log rate over the session; default 0."
+        ),
+    ] = None,
     units: Annotated[
         int | None,
         typer.Option(
@@ -151,6 +158,7 @@ def synth(
         "activity": activity,
         "bins": bins,
         "contexts": contexts or None,
+        "drift": drift,
     }
     asked |= {"silenced": _areas(silenced), "stimulated": _areas(stimulated)}
     simulate = _world(world, trials=trials, units=units, **asked)
@@ -179,7 +187,7 @@ def _world(world: World, **options: Any) -> Callable[..., SimulatedAnimal]:
             where=f"ncyber synth {world}",
             remedy=f"leave it out, or write ncyber synth {_home(foreign[0])}",
         )
-    words = {"jumps": "jump_probability", "pulses": "pulse_probability"}
+    words = {"jumps": "jump_probability", "pulses": "pulse_probability", "drift": "drift_sd"}
     chosen = {words.get(name, name): value for name, value in chosen.items()}
     simulate: dict[World, Callable[..., SimulatedAnimal]] = {
         World.lorenz: lorenz.simulate,
@@ -198,7 +206,7 @@ def _home(option: str) -> str:
     """A world that has the option."""
     return next(
         str(world)
-        for world in (World.reach, World.switching, World.areas, World.oscillators)
+        for world in (World.reach, World.switching, World.areas, World.oscillators, World.lorenz)
         if option not in _FOREIGN[world]
     )
 

@@ -119,6 +119,10 @@ class ResultsWriter:
         """Write where the clusters lie, (cluster, n_objective), in the objective's units."""
         self._session(animal, session)["objectives"].create_dataset("cluster_mean", data=np.asarray(mean, np.float32))
 
+    def write_drift(self, animal: str, session: str, drift: NDArray[np.floating]) -> None:
+        """Write what each trial's readout is off its session's mean, (trial, unit)."""
+        self._session(animal, session)["rates"].create_dataset("drift", data=np.asarray(drift, np.float32))
+
     def write_prototypes(
         self, animal: str, session: str, trials: NDArray[np.integer], probability: NDArray[np.floating]
     ) -> None:

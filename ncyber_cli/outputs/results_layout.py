@@ -12,6 +12,8 @@
                                         where asked for: the samples of which mean and sd are; row k of every group
                                         belongs to one joint draw of the whole trial
     latents/area (feature)
+    rates/drift (trial, unit)           of a run whose spec has `drift`: what a trial's readout is off its session's
+                                        mean, in log rate (counts, events) or in the signal's own unit
     objectives/cluster (trial, time)    row of cluster_mean that the bin's mean objective belongs to, the largest
                                         cluster first; -1 outside mask
     objectives/cluster_mean (cluster, n_objective)

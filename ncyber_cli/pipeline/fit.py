@@ -25,6 +25,7 @@ from ncyber_cli.outputs.provenance import record_provenance, write_summary
 from ncyber_cli.outputs.summary import AnimalSummary
 from ncyber_cli.pipeline.constants import animal_constants, floors_hit
 from ncyber_cli.pipeline.device import chosen_device
+from ncyber_cli.pipeline.drift import drift_sizes
 from ncyber_cli.pipeline.edges import edge_strengths
 from ncyber_cli.pipeline.held_out import summaries
 from ncyber_cli.pipeline.open_run import OpenRun, open_run
@@ -112,6 +113,9 @@ def _read(spec: Spec, paths: Sequence[Path], progress: Progress) -> tuple[Cohort
     progress.say(f"reading {len(paths)} {'file' if len(paths) == 1 else 'files'}")
     dtype = torch.float64 if spec.training.dtype == "float64" else torch.float32
     cohort = cohort_of(read_sessions(spec, paths), dtype)
+    for session in cohort.sessions:
+        if session.absent:
+            progress.say(f"{session.path.name} has no {', '.join(session.absent)}: inferred from what it has")
     return cohort, measure(spec, cohort)
 
 
@@ -146,6 +150,7 @@ def _fit_locked(
     animals = [{**row.as_dict(), **found} for row, found in zip(rows, _constants(run, cohort), strict=True)]
     edges = edge_strengths(run, cohort.sessions)
     found = {"animals": animals, "variance_floors_hit": floors, "parameters": _parameters(run.model), "edges": edges}
+    found["drift"] = drift_sizes(run, cohort.sessions)
     _write_summary(folder, job, outcome, found)
     return rows
 

@@ -18,6 +18,7 @@ from ncyber_cli.inference.posterior import PROTOTYPES, Moments, Sources, causal_
 from ncyber_cli.outputs.label_objectives import label_objectives
 from ncyber_cli.outputs.provenance import record_provenance
 from ncyber_cli.outputs.results_hdf5 import ResultsWriter
+from ncyber_cli.pipeline.drift import unit_drift
 from ncyber_cli.pipeline.open_run import (
     OpenRun,
     TrialBatch,
@@ -145,6 +146,9 @@ def _infer_session(
     """Write every trial of a session; its row of the table."""
     n_sample = options.samples or run.spec.inference.samples
     writer.add_session(header_of(run, session), samples=n_sample if options.write_samples else 0)
+    drift = unit_drift(run, session)
+    if drift is not None:
+        writer.write_drift(session.animal, session.session, drift)
     scores = _Scores(session, counting_units(run, session), seen_bins)
     for some in trial_batches(run, session, np.arange(len(session.trial_id)), options.batch):
         moments = _moments(run, session, some, writer, options, seen_bins)

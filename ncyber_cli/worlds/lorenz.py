@@ -91,11 +91,13 @@ def simulate(
     held_out: int = 16,
     bins: int = TRIAL_BINS,
     process_noise_sd: float = 0.0,
+    drift_sd: float = 0.0,
 ) -> SimulatedAnimal:
     """Spikes of one animal; the last `held_out` units carry `heldout = True`.
 
     Truth: `latent` (trial, time, 3), normalised; `rate` (trial, time, unit), expected counts per bin.
-    `process_noise_sd` is the sd per bin of noise on the state, as a share of each axis' sd.
+    `process_noise_sd` is the sd per bin of noise on the state, as a share of each axis' sd. `drift_sd` is the sd over
+    trials of a random walk that is added to each unit's log rate: log rate = C x + d + drift.
     """
     rng = np.random.default_rng([seed, animal, 1])
     readout = draw_readout(units, rng)
@@ -108,6 +110,9 @@ def simulate(
             state = state + process_noise_sd * SD * rng.standard_normal(state.shape)
     latent = normalise(path)
     rate = readout.expected(latent)
+    if drift_sd > 0:
+        walk = np.random.default_rng([seed, animal, 2]).standard_normal((trials, units)).cumsum(axis=0)
+        rate = rate * np.exp(drift_sd * (walk - walk.mean(axis=0)) / walk.std(axis=0))[:, None]
     per_second = 1.0 / BIN_S
     return SimulatedAnimal(
         animal=f"lorenz-{animal + 1}",
@@ -122,5 +127,6 @@ def simulate(
         },
         unit_columns={"heldout": np.arange(units) >= units - held_out},
         unit_truth={"weights": readout.weights, "offset": readout.offset},
-        constants={"speed_per_s": SPEED, "process_noise_sd": process_noise_sd},
+        constants={"speed_per_s": SPEED, "process_noise_sd": process_noise_sd}
+        | ({"drift_sd": drift_sd} if drift_sd > 0 else {}),
     )
