@@ -72,16 +72,16 @@ def fluorescence(counts: NDArray[np.uint8], rng: np.random.Generator) -> NDArray
 
 
 def write_spec(path: Path, areas: str) -> Path:
-    axes = ["trial", "time", "unit"]
-    spikes = {"source": "spikes", "kind": "spikes", "area": "A", "labels": "spike_names", "axes": axes}
-    calcium = {"source": "fluorescence", "kind": "calcium", "area": "B", "labels": "roi_names", "axes": axes}
-    sources = {"A": spikes, "B": calcium}
+    sources = {
+        "A": {"source": "spikes", "kind": "spikes", "area": "A", "labels": "spike_names"},
+        "B": {"source": "fluorescence", "kind": "calcium", "area": "B", "labels": "roi_names"},
+    }
     held_out = [f"{area.lower()}{unit}" for area in areas for unit in range(UNITS - HELD_OUT, UNITS)]
     spec = {
         "version": 1,
         "data": {
             "bin_s": BIN_S,
-            "neural": [sources[area] for area in areas],
+            "neural": [{**sources[area], "axes": ["trial", "time", "unit"]} for area in areas],
             "held_out": {"units": held_out},
             "split": {"by": "trial", "validation": 0.1, "test": 0.3},
         },
@@ -110,7 +110,8 @@ def mapped_r2(results: Path, session: str, area: str, data: Path) -> float:
     with read_results(results) as file, h5py.File(data) as truth:
         group = next(each for each in session_groups(file) if each.attrs["session"] == session)
         split, own = np.array(texts(group["split"])), np.array(texts(group["latents/area"])) == area
-        latents, state = group["latents/mean"][()][:, :, own], truth["latent"][()]
+        latents = group["latents/mean"][()][:, :, own]
+        state = truth["latent"][:, : latents.shape[1]]
     parts = [Examples(latents[rows], state[rows], np.ones(state[rows].shape[:2], bool)) for rows in
              (split == "train", split == "test")]  # fmt: skip
     return float(affine_map_r2(*parts))
