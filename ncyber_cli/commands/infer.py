@@ -53,7 +53,8 @@ def infer(
         float | None,
         typer.Option(
             help="Forecast: see only the first so many seconds of each trial (from its window's start), the model "
-            "runs on by itself after.",
+            "runs on by itself after. Rates are then what to expect of each unit: with private noise that lasts, what "
+            "is left of its own noise is part of them.",
             show_default=False,
         ),
     ] = None,

@@ -2,7 +2,7 @@
 
 Four worms (plain HDF5, calcium, no trials) in one fit, and a human's neurons (NWB without a `trials` table). The
 recordings are no part of the project: folder NCYBER_REAL_DATA, or ../shared/data beside the checkout. Where there is
-none the report says why nothing ran. For the worms the forecast is scored too, in `worm_forecast`.
+none the report says why nothing ran. How well worms are forecast is `worms`' affair.
 
     python tests/benchmarks/real_data.py [--worm-epochs 200] [--human-epochs 60] [--work DIR]
 """
@@ -22,17 +22,13 @@ from typing import Any
 import h5py
 import numpy as np
 from timed_command import ROOT, ncyber
-from worm_forecast import HORIZONS, forecast_scores
 
 from ncyber_cli.outputs.metrics_log import read_metrics
 from ncyber_cli.outputs.read_results import read_results, session_groups
 from ncyber_cli.outputs.results_layout import GROUPS
-from ncyber_cli.pipeline.sessions import read_sessions
-from ncyber_cli.spec_file import load_spec
 
 DATA = Path(os.environ.get("NCYBER_REAL_DATA", ROOT.parent / "shared" / "data"))
 WORM_SPEC = ROOT / "example_configs" / "worm.yaml"
-SEEN_BINS = (12, 16, 20)  # of 40, before each forecast
 LOSSES = ("elbo_nats", "validation_elbo_nats", "kl_nats", "neural_nats")
 HUMAN_SPEC = """\
 version: 1
@@ -103,25 +99,8 @@ def _finite(parent: h5py.Group) -> bool:
 
 
 def worms(work: Path, epochs: int | None, seed: int) -> dict[str, Any]:
-    """All worms in one fit, and their forecasts."""
-    recordings = sorted((DATA / "worm_whole_brain").glob("*.h5"))
-    report = run_through(work, WORM_SPEC, recordings, epochs, seed)
-    spec = load_spec(work / "run" / "spec.yaml", [])
-    forecasts = {seen: work / f"forecast_{seen}.h5" for seen in SEEN_BINS}
-    for seen, path in forecasts.items():
-        until_s = f"{seen * spec.data.bin_s:.6g}"
-        ncyber("infer", work / "run", *recordings, "--out", path, "--until-s", until_s)
-    scores = {}
-    for session in read_sessions(spec, recordings):
-        place = f"animals/{session.animal}/{session.session}/rates/mean"
-        written = {seen: _read(path, place) for seen, path in forecasts.items()}
-        scores[session.animal] = forecast_scores(session, written)
-    return report | {"forecast_r2": {"horizons_frames": HORIZONS, "forecast_from_bins": SEEN_BINS, **scores}}
-
-
-def _read(path: Path, place: str) -> Any:
-    with read_results(path) as file:
-        return file[place][()]
+    """All worms in one fit."""
+    return run_through(work, WORM_SPEC, sorted((DATA / "worm_whole_brain").glob("*.h5")), epochs, seed)
 
 
 def human(work: Path, epochs: int, seed: int) -> dict[str, Any]:
