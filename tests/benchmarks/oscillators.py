@@ -8,7 +8,10 @@ model fitted to the same trials from scratch, and the true equations (nothing bu
 Spikes: 300 neurons at 0.05 spikes a bin, limit cycles, one number an animal. R2 of the inferred rates of test trials,
 and the rank correlation of that number with the true frequency, both of animals that were fitted.
 
-    python tests/benchmarks/oscillators.py [--seed 401] [--animals 30] [--bins 100] [--parts continuous spikes]
+Contexts: six animals whose trials have a speed, a context of the spec; two of five speeds are in no training trial.
+Forecasts of test trials of seen and unseen speeds, by a model that is told of them and by one that is not.
+
+    python tests/benchmarks/oscillators.py [--seed 401] [--animals 30] [--bins 100] [--parts continuous spikes contexts]
 """
 
 from __future__ import annotations
@@ -27,10 +30,11 @@ from scipy.stats import spearmanr
 from timed_command import ROOT, ncyber
 
 from ncyber_cli.outputs.read_results import read_results, session_groups, texts
-from ncyber_cli.worlds.oscillators import BIN_S, flow
+from ncyber_cli.worlds.oscillators import BIN_S, TRIAL_BINS, UNSEEN, flow
 from ncyber_cli.worlds.to_nwb import GAP_S
 from ncyber_cli.worlds.truth import Truth, read_truth
 
+PARTS = ("continuous", "spikes", "contexts")
 SPEC = ROOT / "example_configs" / "oscillators.yaml"
 SPIKES = [
     "data.neural=[{source: units, kind: spikes}]",
@@ -55,6 +59,10 @@ def benchmark(options: argparse.Namespace, work: Path) -> dict[str, Any]:
         report["spikes"] = spikes(options, work / "spikes")
         report["passed"][f"rate_r2 >= {RATE_BAR}"] = report["spikes"]["rate_r2"] >= RATE_BAR
         report["passed"][f"rank >= {RANK_BAR}"] = abs(report["spikes"]["rank_correlation"]) >= RANK_BAR
+    if "contexts" in options.parts:
+        report["contexts"] = found = contexts(options, work / "contexts")
+        told, ignorant = found["told"]["unseen"], found["not_told"]["unseen"]
+        report["passed"]["unseen contexts: told better than not"] = told > ignorant
     return report
 
 
@@ -94,6 +102,29 @@ def spikes(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     return {"fit_cpu_s": cost["cpu_s"], "rate_r2": float(np.mean(scores)), "rate_r2_lowest": min(scores)} | {
         "rank_correlation": rank
     }
+
+
+def contexts(options: argparse.Namespace, work: Path) -> dict[str, Any]:
+    work.mkdir(parents=True, exist_ok=True)
+    words = ["--contexts", "--animals", "6", "--trials", "60", "--seed", str(options.seed)]
+    files = kept_steps.synthesised(work / "data", "oscillators", *words)
+    told = ["data.inputs={speed: {column: speed, kind: context}}"]
+    found: dict[str, Any] = {}
+    for name, settings in (("told", told), ("not_told", [])):
+        run = work / name
+        kept_steps.fitted(run, SPEC, files, ["data.split.column=split", *settings, *options.overrides], options.seed)
+        results = kept_steps.inferred(run.with_suffix(".h5"), run, files, ["--until-s", f"{SEEN * BIN_S:g}"])
+        scores: dict[str, list[float]] = {"seen": [], "unseen": []}
+        with read_results(results) as file:
+            for group, path in of_files(file, files):
+                split, speed = np.array(texts(group["split"])), read_truth(path).trials["speed"]
+                recorded = in_trials(recorded_activity(path), len(split), TRIAL_BINS)[:, : SEEN + AHEAD]
+                mean, guess = recorded[split == "train"].mean((0, 1)), group["rates/mean"][()]
+                for part, rows in (("seen", ~np.isin(speed, UNSEEN)), ("unseen", np.isin(speed, UNSEEN))):
+                    rows = rows & (split == "test")
+                    scores[part].append(r2(guess[rows, SEEN : SEEN + AHEAD], recorded[rows, SEEN:], mean))
+        found[name] = {part: float(np.mean(each)) for part, each in scores.items()}
+    return found
 
 
 def animals(options: argparse.Namespace, work: Path, family: str, activity: str) -> list[Path]:
@@ -189,7 +220,7 @@ def main() -> int:
     parser.add_argument("--animals", type=int, default=30, help="that are fitted; three more are new")
     parser.add_argument("--trials", type=int, default=40, help="an animal; a fifth is scored")
     parser.add_argument("--bins", type=int, default=100, help="of 20 ms in a trial")
-    parser.add_argument("--parts", nargs="+", choices=("continuous", "spikes"), default=["continuous", "spikes"])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     return kept_steps.run(benchmark, parser.parse_args())
 
 
