@@ -48,13 +48,21 @@ def validate(
 
 
 def _findings(spec: Spec, spec_path: Path, data: list[str]) -> list[Finding]:
+    from ncyber_cli.checks.registry import Finding
     from ncyber_cli.checks.run import check_files
+    from ncyber_cli.errors import DataError
+    from ncyber_cli.pipeline.connectome import with_connectome
     from ncyber_cli.spec_file import resolve_sessions
 
+    beside: list[Finding] = []
+    try:
+        with_connectome(spec, spec_path)
+    except DataError as error:
+        beside = [Finding(error.where, error.what, error.remedy)]
     if not data and not spec.data.sessions:
         typer.echo("no recordings are named, only the spec is checked", err=True)
-        return []
-    return list(check_files(resolve_sessions(spec, spec_path, data), spec))
+        return beside
+    return beside + list(check_files(resolve_sessions(spec, spec_path, data), spec))
 
 
 def _print_json(rows: list[dict[str, str]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -75,7 +76,29 @@ def _build(spec: specs.Model, layout: Layout) -> ClosedLoop:
 
 def _wiring(brain: specs.ResidualMLP | specs.LinearBrain | specs.LowRankRNN, layout: Layout) -> Wiring:
     price = None if brain.price is None else Price(brain.price.kind, brain.price.weight)
-    return wiring(layout.area_names, brain.messages, layout.bin_s, brain.edges, brain.delay_s, price)
+    known, edges = brain.connectome, brain.edges
+    if known is None:
+        return wiring(layout.area_names, brain.messages, layout.bin_s, edges, brain.delay_s, price)
+    if isinstance(known, str) or known.edges is None:
+        raise ValueError("a connectome's file is read before a model is built: see pipeline.connectome")
+    if known.absent == "off":
+        edges = [f"{edge.source}:{edge.target}" for edge in known.edges]
+    return _as_known(wiring(layout.area_names, brain.messages, layout.bin_s, edges, brain.delay_s, price), known)
+
+
+def _as_known(wired: Wiring, connectome: specs.Connectome) -> Wiring:
+    """With the signs and strengths of a connectome, where it gives any; strengths are relative to their mean."""
+    rows = {(edge.source, edge.target): edge for edge in connectome.edges or ()}
+    given = [edge.strength for edge in rows.values() if edge.strength is not None]
+    signs = strengths = None
+    if any(edge.sign is not None for edge in rows.values()):
+        named = {"excitatory": 1, "inhibitory": -1, None: 0}
+        signs = tuple(named[rows[edge].sign] if edge in rows else 0 for edge in wired.edges)
+    if given or connectome.absent != "off":
+        usual = sum(given) / len(given) if given else 1.0
+        absent = 1.0 if connectome.absent == "off" else connectome.absent
+        strengths = tuple((rows[edge].strength or usual) / usual if edge in rows else absent for edge in wired.edges)
+    return replace(wired, signs=signs, strengths=strengths)
 
 
 def _input_areas(layout: Layout) -> list[list[str] | None]:

@@ -175,6 +175,13 @@ class ClosedLoop(nn.Module):
         assert self.brain.messages is not None
         return self.brain.messages.nats(latent, self.brain.response(), variance, around_mean=around_mean)
 
+    def orient(self) -> None:
+        """Let messages with a sign know which way activity goes with each latent; once a step, the weights move."""
+        messages = self.brain.messages
+        if messages is not None and messages.signs is not None:
+            loading = (self.emission.readout * self.emission.latent_mask).sum((0, 1))
+            messages.signs.orient(loading, self.brain.response())
+
     def log_prior(self) -> Float[Tensor, ""]:
         """Hierarchical priors of every part, up to a constant."""
         total = self.brain.log_prior()

@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from ncyber_cli.model.connectome import Signs, edge_log_prior
+
 Edge = tuple[str, str]  # (from, to)
 
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.02, 0.1  # where delays are learned
@@ -41,6 +43,8 @@ class Wiring:
     bin_s: float
     delay_s: tuple[float, ...] | None  # one an edge; None: learned
     price: Price | None = None
+    signs: tuple[int, ...] | None = None  # 1 excitatory, -1 inhibitory, 0 either; one an edge
+    strengths: tuple[float, ...] | None = None  # how strong an edge may become; a usual one has 1
 
 
 def all_edges(names: Sequence[str]) -> list[Edge]:
@@ -73,6 +77,7 @@ class Messages(nn.Module):
     receive_mask: Tensor
     edge_mask: Tensor
     spread: Tensor | None
+    spread: Tensor | None
     given_delay: Tensor
 
     def __init__(
@@ -92,6 +97,12 @@ class Messages(nn.Module):
         self.register_buffer("edge_mask", torch.ones(len(source)))
         self.send = nn.Parameter(torch.randn(len(latent_area), len(source)) / math.sqrt(len(latent_area)))
         self.receive = nn.Parameter(0.1 * torch.randn(len(source), len(hidden_area)))
+        self.signs: Signs | None = None
+        if wiring.signs is not None:
+            self.signs = Signs(wiring.signs, self.width, len(latent_area), len(hidden_area))
+        # A usual edge may be as strong as the dynamics within an area are when they begin.
+        given = None if wiring.strengths is None else torch.tensor(wiring.strengths) / math.sqrt(len(latent_area))
+        self.register_buffer("spread", given, persistent=False)
         self.log_delay: nn.Parameter | None = None
         if wiring.delay_s is None:
             self.log_delay = nn.Parameter(torch.full((len(self.edges),), math.log(_FIRST_DELAY_S)))
@@ -102,11 +113,13 @@ class Messages(nn.Module):
 
     def sent(self) -> Float[Tensor, "n_latent channel"]:
         """What each latent puts into each channel."""
-        return self.send * self.send_mask * self.edge_mask
+        weight = self.send if self.signs is None else self.signs.sent(self.send)
+        return weight * self.send_mask * self.edge_mask
 
     def received(self) -> Float[Tensor, "channel hidden"]:
         """What each channel does to each hidden unit of its target."""
-        return self.receive * self.receive_mask
+        weight = self.receive if self.signs is None else self.signs.received(self.receive)
+        return weight * self.receive_mask
 
     def delay_bins(self) -> Float[Tensor, " edge"]:
         """How late each edge's messages are, beyond the step from one bin to the next."""
@@ -160,10 +173,13 @@ class Messages(nn.Module):
         return self.price.weight * n_bin * mean.sum()
 
     def log_prior(self) -> Float[Tensor, ""]:
-        """Of the delays, where they are learned, up to a constant."""
-        if self.log_delay is None:
-            return self.send.new_zeros(())
-        return -0.5 * ((self.log_delay - math.log(_FIRST_DELAY_S)) / _DELAY_SD).square().sum()
+        """Of the delays, where they are learned, and of edges whose strength is given; up to a constant."""
+        total = self.send.new_zeros(())
+        if self.log_delay is not None:
+            total = total - 0.5 * ((self.log_delay - math.log(_FIRST_DELAY_S)) / _DELAY_SD).square().sum()
+        if self.spread is not None:
+            total = total + edge_log_prior(self.sent(), self.received(), self.spread)
+        return total
 
     def channels_of(self, edges: Sequence[Edge]) -> Bool[Tensor, " channel"]:
         """Which channels belong to these edges. Raises ValueError for an edge that is not there."""

@@ -82,7 +82,16 @@ def _edges(metrics: Mapping[str, Any]) -> str:
         "standard error is over test trials: another fit may differ by more, and without a price of messages "
         "(model.brain.price) an edge that is not needed may carry some all the same."
     )
-    return f'<h2>What passes from area to area</h2><p class="note">{note}</p>' + _table(metrics["edges"])
+    page = f'<h2>What passes from area to area</h2><p class="note">{note}</p>' + _table(metrics["edges"])
+    names = {
+        "rank_correlation": "rank correlation of learned with given strengths",
+        "share_on_given": "share of learned strength on given edges",
+    }
+    against = [{"": names[name], **score} for name, score in metrics["connectome"].items() if score is not None]
+    if against:
+        note = "The connectome beside what was learned; the null is the same numbers over shuffled edges."
+        page += f'<p class="note">{note}</p>' + _table(against)
+    return page
 
 
 def _signs(metrics: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from ncyber_cli.pipeline.agreement import Constants, agreement, constants_of, di
 from ncyber_cli.pipeline.edges import edge_strengths
 from ncyber_cli.pipeline.evidence import FIRST_S, Gains
 from ncyber_cli.pipeline.foresight import HORIZON_S, SAMPLES, STARTS
+from ncyber_cli.pipeline.given_edges import against_connectome, with_given
 from ncyber_cli.pipeline.held_out import summaries
 from ncyber_cli.pipeline.judgement import ALL, Judgement, interval_dict, judgement, refits_are_needed, sees_both
 from ncyber_cli.pipeline.open_run import OpenRun, check_readers, objective_in_body_units, open_run
@@ -97,6 +98,7 @@ def _metrics(
         spec=spec_text(run.spec),
         input_sha256={str(run.path): run.sha256} | {str(session.path): session.sha256 for session in sessions},
     )
+    edges = with_given(run.spec, edge_strengths(run, sessions))
     rows = [row.as_dict() for row in summaries(run, list(sessions)) if row.animal in animals]
     return {
         "run": str(run.path),
@@ -104,7 +106,8 @@ def _metrics(
         "gains": {name: _gains(each) for name, each in judged.gains.items()},
         "closed_loop_error": judged.closed_loop_error,
         "held_out": rows,
-        "edges": edge_strengths(run, sessions),
+        "edges": edges,
+        "connectome": against_connectome(edges),
         "agreement": agreement({"objective": same, "mlp": others.mlps}, sessions) if len(same) > 1 else {},
         "constants": constants,
         "not_told_apart": _not_told_apart(summary, constants),

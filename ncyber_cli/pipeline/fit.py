@@ -23,10 +23,12 @@ from ncyber_cli.model.layout import Layout
 from ncyber_cli.outputs.metrics_log import MetricsLog
 from ncyber_cli.outputs.provenance import record_provenance, write_summary
 from ncyber_cli.outputs.summary import AnimalSummary
+from ncyber_cli.pipeline.connectome import with_connectome
 from ncyber_cli.pipeline.constants import animal_constants, floors_hit
 from ncyber_cli.pipeline.device import chosen_device
 from ncyber_cli.pipeline.drift import drift_sizes
 from ncyber_cli.pipeline.edges import edge_strengths
+from ncyber_cli.pipeline.given_edges import against_connectome, with_given
 from ncyber_cli.pipeline.held_out import summaries
 from ncyber_cli.pipeline.open_run import OpenRun, open_run
 from ncyber_cli.pipeline.run_folder import METRICS, SUMMARY, RunFolder
@@ -97,7 +99,8 @@ def train_run(request: FitRequest, progress: Progress) -> tuple[Spec, list[Anima
 def _asked(request: FitRequest) -> tuple[Spec, list[Path], torch.device]:
     """The spec, the recordings and the device of a request, once its folder may be written."""
     device = chosen_device(request.device)
-    spec = with_teachers(load_spec(request.spec, request.overrides), request.spec, request.teachers, request.out)
+    spec = with_connectome(load_spec(request.spec, request.overrides), request.spec)
+    spec = with_teachers(spec, request.spec, request.teachers, request.out)
     paths = resolve_sessions(spec, request.spec, request.data)
     RunFolder(request.out).check(resume=request.resume, overwrite=request.overwrite)
     return spec, paths, device
@@ -148,8 +151,9 @@ def _fit_locked(
     for floor in floors:
         progress.say(f"warning: at its floor: {floor}")
     animals = [{**row.as_dict(), **found} for row, found in zip(rows, _constants(run, cohort), strict=True)]
-    edges = edge_strengths(run, cohort.sessions)
+    edges = with_given(run.spec, edge_strengths(run, cohort.sessions))
     found = {"animals": animals, "variance_floors_hit": floors, "parameters": _parameters(run.model), "edges": edges}
+    found |= {"connectome": against_connectome(edges)}
     found["drift"] = drift_sizes(run, cohort.sessions)
     _write_summary(folder, job, outcome, found)
     return rows

@@ -53,6 +53,7 @@ class Start:
     ) -> None:
         self.model, self.cohort, self.spec, self.teacher = model, cohort, spec, teacher
         self.device = model.loop.initial_mean.device
+        model.loop.orient()
         self.training = cohort.picks(TRAIN)
         self.choosing, self.has_validation = choosing_trials(cohort)
         training = spec.training

@@ -93,6 +93,7 @@ def train_step(
         for p, old in zip(parameters, before, strict=True):
             p.copy_(torch.where(finite, p, old))
     _update_variances(model, batch, posterior)
+    model.loop.orient()
     elbo = terms.elbo().sum() / batch.mask.sum().clamp(min=1)
     return StepResult(loss.detach(), elbo.detach(), finite.to(loss.dtype))
 
