@@ -18,10 +18,13 @@ from timed_command import ncyber
 Report = dict[str, Any]
 
 
-def parser(doc: str | None, *, seed: int, seeds: str = "of the animals and of the fit") -> argparse.ArgumentParser:
-    """With --seed, --set and --work; `doc` is the script's own."""
+def parser(
+    doc: str | None, *, seed: int | None, seeds: str = "of the animals and of the fit"
+) -> argparse.ArgumentParser:
+    """With --set, --work and (unless None, for scripts of many seeds) --seed; `doc` is the script's own."""
     options = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--seed", type=int, default=seed, help=seeds)
+    if seed is not None:
+        options.add_argument("--seed", type=int, default=seed, help=seeds)
     options.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
     options.add_argument("--work", type=Path, help="keep files here, and go on from those that are there")
     return options
