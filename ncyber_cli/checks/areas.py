@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ncyber_cli.checks.registry import Grade, Remark, session_check
+from ncyber_cli.checks.registry import Grade, Remark, cohort_check, session_check
 from ncyber_cli.data.did_you_mean import did_you_mean
 from ncyber_cli.data.recording import Session
 from ncyber_cli.spec import Lqr, Setpoint, Spec
@@ -29,16 +29,22 @@ def named_areas_without_units(session: Session, spec: Spec) -> Iterator[Remark]:
     latents = spec.model.brain.latents
     if isinstance(latents, dict):
         for area in sorted(set(latents) - set(session.unit_area)):
-            what = f"area {area} has no units in this session"
-            yield "model.brain.latents", what, did_you_mean(area, session.unit_area)
+            what = f"area {area} has no units in this session: it is inferred from the others"
+            remedy = f"nothing, if it was not recorded; else {did_you_mean(area, session.unit_area)}"
+            yield "model.brain.latents", what, remedy
 
 
-@session_check(Grade.error)
-def controller_areas_without_units(session: Session, spec: Spec) -> Iterator[Remark]:
-    controller = spec.model.controller
+@cohort_check(Grade.error)
+def named_areas_in_no_session(sessions: Sequence[Session], spec: Spec) -> Iterator[Remark]:
+    latents, controller = spec.model.brain.latents, spec.model.controller
+    known = {area for session in sessions for area in session.unit_area}
+    named = {"model.brain.latents": list(latents) if isinstance(latents, dict) else []}
     if isinstance(controller, Setpoint | Lqr):
-        for area in sorted(set(controller.areas or ()) - set(session.unit_area)):
-            yield "model.controller.areas", f"there is no area {area}", did_you_mean(area, session.unit_area)
+        named["model.controller.areas"] = list(controller.areas or ())
+    for where, areas in named.items():
+        for area in areas if known else ():
+            if area not in known:
+                yield where, f"no session has units in area {area}", did_you_mean(area, known)
 
 
 @session_check(Grade.warning)

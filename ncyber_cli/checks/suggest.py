@@ -33,7 +33,7 @@ def _nwb_lines(objects: Sequence[Holding]) -> list[str]:
     lines = [f"  bin_s: {0.02 if kind == 'spikes' else 0.1}", *_trial_lines(objects), "  neural:"]
     for known, held in found:
         line = f"    - {{source: {_name(held, objects)}, kind: {known}{_area(held)}}}"
-        lines.append(line if known == kind else f"#{line[1:]}    # a run of its own")
+        lines.append(line if known == kind else f"#{line[1:]}    # or beside it, with an area of its own")
     if not found:
         lines.append("    # no units, calcium or LFP found: name a series below and its kind")
     moving = [held for held in objects if _neural_kind(held) == "" and _is_movement(held)]

@@ -15,6 +15,7 @@ class Template(StrEnum):
     lorenz = "lorenz"
     switching = "switching"
     lqr = "lqr"
+    mixed = "mixed"
     areas = "areas"
 
 
@@ -24,7 +25,7 @@ def init(
         typer.Option(
             help="quickstart: reaching, with a body; worm: calcium in HDF5, continuous; lorenz: brain only; "
             "switching: one of a few goals, exchanged for another now and then; lqr: which costs an animal minimises; "
-            "areas: which of several areas speaks to which."
+            "areas: which of several areas speaks to which; mixed: spikes, calcium and field potentials in one model."
         ),
     ] = Template.quickstart,
     out: Annotated[Path | None, typer.Option(help="File to write; default standard output.")] = None,

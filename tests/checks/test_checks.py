@@ -181,7 +181,11 @@ def test_trials_whose_event_is_missing_are_counted() -> None:
 @pytest.mark.parametrize(
     ("changes", "check", "words"),
     [
-        ({"time_s": 0.04 * np.arange(50)[:, None] + session().time_s[:1]}, "overlapping_trials", "2 of 15 trials that do not train"),
+        (
+            {"time_s": 0.04 * np.arange(50)[:, None] + session().time_s[:1]},
+            "overlapping_trials",
+            "2 of 15 trials that do not train",
+        ),
         ({"split": np.repeat(np.array([0, 1, 2], np.int8), [5, 5, 40])}, "few_trials", "only 5 training trials of 50"),
         ({"split": np.repeat(np.array([0, 2], np.int8), [40, 10])}, "few_trials", "no validation trials of 50"),
         ({"body": np.where([1, 0], 1, np.full((50, 5, 2), np.nan))}, "missing_behavior", "is missing in 100%"),
@@ -198,16 +202,21 @@ def test_trials(changes: dict[str, Any], check: str, words: str) -> None:
     assert words in finding.what
 
 
-@pytest.mark.parametrize(
-    ("model", "check", "grade"),
-    [
-        ({"model.brain": {"kind": "linear", "latents": {"PMd": 2, "M1": 3}}}, "named_areas_without_units", "warning"),
-        ({"model.controller": {"kind": "setpoint", "areas": ["M2"]}}, "controller_areas_without_units", "error"),
-    ],
-)
-def test_areas_that_no_unit_is_in(model: dict[str, Any], check: str, grade: str) -> None:
-    finding = only(list(check_session(session(), spec(**model))))
-    assert (finding.check, finding.grade) == (check, Grade(grade))
+def test_a_session_may_lack_an_area_but_not_all_sessions() -> None:
+    checked = spec(**{"model.brain": {"kind": "linear", "latents": {"PMd": 2, "M1": 3}}})
+    finding = only(list(check_session(session(), checked)))
+    assert (finding.check, finding.grade) == ("named_areas_without_units", Grade.warning)
+    other = session(sha256="01", animal="b", path=Path("b1.nwb"))
+    finding = only(list(check_cohort([session(), other], checked)))
+    assert (finding.check, finding.grade) == ("named_areas_in_no_session", Grade.error)
+    there = session(sha256="01", animal="b", path=Path("b1.nwb"), unit_area=["PMd"] * 3 + ["M1"] * 3)
+    assert list(check_cohort([session(), there], checked)) == []
+
+
+def test_an_area_of_the_controller_must_be_somewhere() -> None:
+    checked = spec(**{"model.controller": {"kind": "setpoint", "areas": ["M2"]}})
+    finding = only(list(check_cohort([session()], checked)))
+    assert (finding.check, finding.where) == ("named_areas_in_no_session", "model.controller.areas")
 
 
 def test_units_in_an_area_that_the_model_does_not_know() -> None:
