@@ -90,9 +90,9 @@ def simulate(
     perturb: Annotated[
         list[str] | None,
         typer.Option(
-            help="Add a pulse to a force, stimulation or stimulus of the spec: force:1.5,0@0.1+0.08 is 1.5 and 0 in "
-            "its two columns, from 0.1 s after the aligning event for 0.08 s. :half-sine after it gives it that shape, "
-            "with those peaks; default :square.",
+            help="Add a pulse to a force, stimulation, stimulus or silencing of the spec: force:1.5,0@0.1+0.08 is 1.5 "
+            "and 0 in its two columns, from 0.1 s after the aligning event for 0.08 s. :half-sine after it gives it "
+            "that shape, with those peaks; default :square. A silencing is one above 0.5.",
             metavar="NAME:V,V@ONSET+DURATION",
             **_INTERVENTION,
         ),

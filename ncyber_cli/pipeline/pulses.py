@@ -14,7 +14,7 @@ from ncyber_cli.model.layout import Layout
 from ncyber_cli.spec import Data, InputSource
 
 _FORM = "write NAME:VALUE,...@ONSET+DURATION, e.g. force:1.5,0@0.1+0.08 or force:1.5,0@0.1+0.08:half-sine"
-_PULSED = ("force", "stimulation", "stimulus")  # cues and contexts are events of a task, not signals
+_PULSED = ("force", "stimulation", "silencing", "stimulus")  # cues and contexts are events of a task, not signals
 Floats = NDArray[np.float64]
 
 
@@ -91,7 +91,7 @@ def _source(name: str, data: Data, where: str) -> InputSource:
 
 def _columns(name: str, source: InputSource, data: Data, layout: Layout, where: str) -> list[int]:
     if source.kind != "force":
-        return [i for i, column in enumerate(layout.input_names) if column.rpartition("_")[0] == name]
+        return [i for i, column in enumerate(layout.input_names) if name in (column, column.rpartition("_")[0])]
     forces = {key: given for key, given in data.inputs.items() if given.kind == "force"}
     widths = {key: len(given.columns) for key, given in forces.items() if given.columns is not None}
     if unsaid := [key for key in forces if key not in widths]:

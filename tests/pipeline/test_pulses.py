@@ -58,6 +58,8 @@ def test_names_lead_to_columns() -> None:
     push, laser = (read_pulse(text, USUAL, OF_USUAL) for text in ("push:1,2@-1e-1+0.2", "laser:1,2@0+1"))
     assert (push.force, push.columns, push.onset_s) == (True, [0, 1], -0.1)
     assert (laser.force, laser.columns) == (False, [0, 2])
+    by_events = data(off={"column": "on", "until": "off", "kind": "silencing", "area": "M1"})
+    assert read_pulse("off:1@0.1+0.2", by_events, layout(0, "off")).columns == [0]
 
 
 def test_of_several_forces_each_has_its_own_columns() -> None:
@@ -76,7 +78,7 @@ def test_of_several_forces_each_has_its_own_columns() -> None:
         ("push:1,2@0.1", "is no pulse"),
         ("push:1,2@0.1+0.1:round", "there is no shape 'round'"),
         ("pusch:1,2@0+1", "this run has no input 'pusch'; did you mean push"),
-        ("go:1@0+1", "go is a cue, and a pulse goes into a force, stimulation, stimulus"),
+        ("go:1@0+1", "go is a cue, and a pulse goes into a force, stimulation, silencing, stimulus"),
         ("push:1@0+1", "values for 1 of the 2 columns of push"),
         ("push:1,far@0+1", "'far' is not a number"),
         ("push:1,inf@0+1", "'inf' is not a number"),
