@@ -64,10 +64,10 @@ def _told_apart(labels: Sequence[str]) -> list[str]:
     ]
 
 
-def windows(activity: Floats, origins: NDArray[np.int64]) -> Floats:
-    """(origin, bin, neuron): HISTORY frames up to each origin, and AHEAD bins that hold nothing."""
-    past = activity[origins[:, None] + np.arange(1 - HISTORY, 1)]
-    return np.concatenate([past, np.zeros((len(origins), AHEAD, activity.shape[1]))], axis=1)
+def pasts(activity: Floats, origins: NDArray[np.int64]) -> Floats:
+    """(origin, HISTORY, neuron): the frames up to each origin."""
+    past: Floats = activity[origins[:, None] + np.arange(1 - HISTORY, 1)]
+    return past
 
 
 def write_training(folder: Path, worm: Worm, until: int) -> Path:

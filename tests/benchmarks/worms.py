@@ -11,7 +11,7 @@ Every worm is the fourth once. Bars, a research target, each with the 95 % inter
 and what is said of a held-out neuron in it, are read off a window of 40 frames that ends there; forecasts are of the
 neurons that the encoder sees. Settings were chosen in frames 401-560, with models of frames 1-400.
 
-    python tests/benchmarks/worms.py [--seed N] [--set KEY=VALUE] [--work DIR]
+    python tests/benchmarks/worms.py [--together] [--seed N] [--set KEY=VALUE] [--work DIR]
 """
 
 from __future__ import annotations
@@ -73,22 +73,44 @@ class Told:
 
 
 def told(work: Path, worms: Sequence[Worm], fourth: int, arm: str, options: argparse.Namespace) -> Told:
-    """Fit three worms, adapt to the fourth, forecast from each frame of its test block."""
-    folder, worm = work / arm / worms[fourth].name, worms[fourth]
-    folder.mkdir(parents=True, exist_ok=True)
-    spec = folder / "spec.yaml"
-    spec.write_text(SPEC.format(**ARMS[arm]))
-    others = [files.write_training(folder / "others", each, files.FRAMES) for each in worms if each is not worm]
-    fitted(folder / "run", spec, others, options.overrides, options.seed)
-    own = files.write_training(folder / "own", worm, TRAINING)
+    """Forecasts of a worm from each frame of its test block, by a run that knows nothing of that block."""
+    worm = worms[fourth]
+    learn = together if options.together else adapted
+    learned = learn(work / arm, worms, worm, SPEC.format(**ARMS[arm]), options)
+    origins = files.write_origins(work / arm / "origins", worm, ORIGINS)
+    words = ["--until-s", f"{HISTORY * files.FRAME_S:g}"]
+    with read_results(inferred(work / arm / f"{worm.name}.ahead.h5", learned, [origins], words)) as file:
+        rates = file[f"animals/{worm.name}/{worm.name}/rates/mean"][()].astype(np.float64)
+    return Told(
+        _ahead(rates, worm), _ahead(_without_latents(learned, worm), worm), rates[1:, HISTORY - 1, worm.held_out]
+    )
+
+
+def adapted(work: Path, worms: Sequence[Worm], fourth: Worm, spec: str, options: argparse.Namespace) -> Path:
+    """Three worms teach what is shared, and the fourth is adapted to."""
+    folder = work / fourth.name
+    others = [files.write_training(folder / "others", each, files.FRAMES) for each in worms if each is not fourth]
+    fitted(folder / "run", _written(folder, spec), others, options.overrides, options.seed)
+    own = files.write_training(folder / "own", fourth, TRAINING)
     seed = ["--seed", str(options.seed)]
     once(folder / "adapted", ["adapt", folder / "run", own, "--out", folder / "adapted", *seed, "--quiet"])
-    origins = files.write_origins(folder / "origins", worm, ORIGINS)
-    path = inferred(folder / "ahead.h5", folder / "adapted", [origins], ["--until-s", f"{HISTORY * files.FRAME_S:g}"])
-    with read_results(path) as file:
-        rates = file[f"animals/{worm.name}/{worm.name}/rates/mean"][()].astype(np.float64)
-    alone = _without_latents(folder / "adapted", worm)
-    return Told(_ahead(rates, worm), _ahead(alone, worm), rates[1:, HISTORY - 1, worm.held_out])
+    return folder / "adapted"
+
+
+def together(work: Path, worms: Sequence[Worm], _: Worm, spec: str, options: argparse.Namespace) -> Path:
+    """All four in one fit, without the last frames of any."""
+    run = work / "together"
+    if not (run / "summary.json").exists():
+        own = [files.write_training(work / "all", each, TRAINING) for each in worms]
+        fitted(run, _written(work, spec), own, options.overrides, options.seed)
+    return run
+
+
+def _written(folder: Path, spec: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "spec.yaml"
+    path.write_text(spec)
+    return path
 
 
 def _ahead(rates: Floats, worm: Worm) -> Forecasts:
@@ -98,15 +120,17 @@ def _ahead(rates: Floats, worm: Worm) -> Forecasts:
 
 def _without_latents(run: Path, worm: Worm) -> Floats:
     """What the run expects of each window (origin, bin, neuron) from each neuron's own noise alone."""
-    emission = open_run(run, "best", "cpu").model.loop.emission
-    observation = torch.as_tensor(files.windows(worm.activity, ORIGINS), dtype=emission.offset.dtype)
-    session = torch.zeros(len(observation), dtype=torch.long)
-    offset = emission.offset[session][:, None].expand_as(observation)
-    seen = torch.zeros_like(observation, dtype=torch.bool)
-    seen[:, :HISTORY] = True
+    opened = open_run(run, "best", "cpu")
+    emission, session = opened.model.loop.emission, [each.session for each in opened.layout.sessions].index(worm.name)
+    n_neuron = worm.activity.shape[1]
+    observation = torch.zeros(len(ORIGINS), HISTORY + files.AHEAD, emission.n_unit, dtype=emission.offset.dtype)
+    observation[:, :HISTORY, :n_neuron] = torch.as_tensor(files.pasts(worm.activity, ORIGINS))
+    seen = (torch.arange(HISTORY + files.AHEAD) < HISTORY)[:, None].expand_as(observation)
+    of_it = torch.full((len(ORIGINS),), session)
+    offset = emission.offset[of_it][:, None].expand_as(observation)
     with torch.no_grad():
-        private, _ = emission.private(observation, seen, offset, session)
-        alone: Floats = (offset + private).double().numpy()
+        private, _ = emission.private(observation, seen, offset, of_it)
+        alone: Floats = (offset + private)[:, :, :n_neuron].double().numpy()
     return alone
 
 
@@ -157,6 +181,7 @@ def benchmark(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     worth = {worm.name: labels_are_worth(worm, named, nameless) for worm, named, nameless in pairs}
     return {
         "seed": options.seed,
+        "learned": "together" if options.together else "three, then adapted to the fourth",
         "horizons_frames": HORIZONS,
         **scores,
         "labels_are_worth": worth,
@@ -183,4 +208,6 @@ def _worth(worth: dict[str, dict[str, Any]]) -> dict[str, bool]:
 
 if __name__ == "__main__":
     seeds = "of the fits, and of which neurons are held out"
-    sys.exit(run(benchmark, parser(__doc__, seed=0, seeds=seeds).parse_args()))
+    options = parser(__doc__, seed=0, seeds=seeds)
+    options.add_argument("--together", action="store_true", help="one fit of all four, in place of the rotations")
+    sys.exit(run(benchmark, options.parse_args()))
