@@ -23,11 +23,13 @@ BIN_S = 0.02
 _POINT_MASS = {"body": {"kind": "point_mass"}, "environment": {"kind": "feedback", "delay_s": 0.05}}
 _GOAL = {"controller": {"kind": "setpoint"}, **_POINT_MASS}
 
+_WIRES = {"delay_s": "learned", "price": {"kind": "l1"}}
+
 # What the program can be asked for, as the `model` of a spec.
 MODELS: dict[str, dict[str, Any]] = {
     "brain_only": {},
     "low_rank_rnn": {"brain": {"kind": "low_rank_rnn", "latents": 3, "hidden": 8}},
-    "several_areas": {"brain": {"kind": "residual_mlp", "latents": {"M1": 3, "PMd": 2}, "hidden": 8}},
+    "several_areas": {"brain": {"kind": "residual_mlp", "latents": {"M1": 3, "PMd": 2}, "hidden": 8, **_WIRES}},
     "reach": {**_GOAL, "objective": {"prior": "slow"}},
     "reach_jump": {**_GOAL, "objective": {"prior": "jump"}},
     "reach_switching": {**_GOAL, "objective": {"prior": "switching", "prototypes": [2, 3]}},

@@ -10,6 +10,7 @@ from tiny import MODELS, Tiny, make_tiny
 from torch import Tensor
 
 from ncyber_cli.inference.elbo import given_of
+from ncyber_cli.inference.past import Past
 from ncyber_cli.inference.posterior import view_of
 from ncyber_cli.inference.recorded_scenes import objective_sample, scene_of, scene_part_way
 from ncyber_cli.inference.rollout import Scene, rollout, set_objective
@@ -115,6 +116,29 @@ def test_a_loop_that_is_cut_goes_on_as_if_it_had_not_been(kind: str, cut: int) -
     piece = loop.unroll(rest, start)
     for name in ("latent", "body", "control", "actuator"):
         torch.testing.assert_close(getattr(piece, name)[1:], getattr(whole, name)[cut + 1 :], msg=name)
+
+
+def test_messages_on_their_way_arrive_after_a_cut() -> None:
+    tiny = make_tiny("several_areas")
+    loop, n_time = tiny.model.loop, tiny.batch.mask.shape[1]
+    path = path_noise(tiny.model, keys_of(tiny), n_time, 0, 0)
+    given = given_of(tiny.model, tiny.batch, path.noise, None, None, None)
+    prior = no_correction(loop.latent_variance(n_time), path.noise.latent)
+    whole = loop.unroll(given, prior)
+    last = BINS - 1
+    past = Past(BINS, {"latents": whole.latent.transpose(0, 1)}, None)
+    later = [past.from_here(each.transpose(0, 1)).transpose(0, 1) for each in (given.input, prior.noise)]
+    first = torch.arange(len(later[0]))[:, None, None] == 0
+    start = Correction(
+        torch.where(first, whole.latent[last, torch.arange(len(last))], 0.0),
+        first.double().expand_as(later[1]),
+        torch.where(first, 0.0, later[1]),
+    )
+    rest = replace(given, input=later[0], before=past.before())
+    joined = past.followed_by({"latents": loop.unroll(rest, start).latent.transpose(0, 1)})
+    torch.testing.assert_close(joined["latents"], whole.latent.transpose(0, 1))
+    forgotten = loop.unroll(replace(rest, before=None), start).latent.transpose(0, 1)
+    assert not torch.allclose(past.followed_by({"latents": forgotten})["latents"], joined["latents"])
 
 
 def test_the_objective_of_a_trial_is_a_sample_of_its_posterior() -> None:
