@@ -86,7 +86,7 @@ def draw_events(
 ) -> Events:
     """Every trial has one stimulus in every area, of random size, time and length; disturbances fall anywhere."""
     steps, n = round(TRIAL_S / STEP_S), len(AREAS)
-    time_s = STEP_S * np.arange(steps)[None, :, None]
+    time_s = STEP_S * np.arange(steps, dtype=np.float64)[None, :, None]
     begin, length = rng.uniform(0.0, 0.8 * TRIAL_S, (trials, 1, n)), rng.uniform(*STIMULUS_S, (trials, 1, n))
     size = rng.standard_normal((trials, 1, n, STIMULI))
     stimulus = size * _within(time_s, begin, length)[..., None]
