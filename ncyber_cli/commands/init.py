@@ -17,6 +17,7 @@ class Template(StrEnum):
     lqr = "lqr"
     mixed = "mixed"
     areas = "areas"
+    connectome = "connectome"
 
 
 def init(
@@ -25,7 +26,8 @@ def init(
         typer.Option(
             help="quickstart: reaching, with a body; worm: calcium in HDF5, continuous; lorenz: brain only; "
             "switching: one of a few goals, exchanged for another now and then; lqr: which costs an animal minimises; "
-            "areas: which of several areas speaks to which; mixed: spikes, calcium and field potentials in one model."
+            "areas: which of several areas speaks to which; "
+            "connectome: the same where anatomy knows; mixed: spikes, calcium and field potentials in one model."
         ),
     ] = Template.quickstart,
     out: Annotated[Path | None, typer.Option(help="File to write; default standard output.")] = None,

@@ -1,0 +1,107 @@
+"""What a connectome is worth where trials are few: held-out neurons with the true edges, with all, and with others.
+
+Of every seed an animal with three areas whose edges are known (ncyber synth areas), and of its trials a few. Fits of
+example_configs/connectome.yaml on the command line, whose CSV is
+
+    true      the animal's edges with their gains
+    none      no connectome: all areas may speak to all
+    shuffled  another graph with as many edges
+    weak      the true edges, and all others a tenth as strong
+
+Bits per spike of held-out neurons of test trials, and the paired difference to `none`; of `weak` the comparison of
+learned with given edges that every fit with a connectome ends with. There is no bar: what anatomy is worth depends on
+the data. One JSON object goes to stdout, talk to stderr.
+
+    python tests/benchmarks/connectome.py 401 402 403 --work /tmp/connectome
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from kept_steps import fitted, parser, run, synthesised
+from timed_command import ROOT
+
+from ncyber_cli.model.messages import Edge, all_edges
+from ncyber_cli.worlds.area_network import AREAS
+from ncyber_cli.worlds.truth import read_truth
+
+SPEC = ROOT / "example_configs" / "connectome.yaml"
+TRIALS, SPLIT = 100, ["data.split.validation=0.1", "data.split.test=0.6"]  # 30 trials to learn from
+EPOCHS = 80
+
+
+def benchmark(options: argparse.Namespace, work: Path) -> dict[str, Any]:
+    """Every seed's animal and fits; what `work` holds already is not made again."""
+    rows = [one_animal(seed, options, work / str(seed)) for seed in options.seeds]
+    gains = {arm: [row["co_bps"][arm] - row["co_bps"]["none"] for row in rows] for arm in ("true", "shuffled", "weak")}
+    return {
+        "animals": rows,
+        "gain_over_none": {arm: {"mean": round(float(np.mean(each)), 4), "each": each} for arm, each in gains.items()},
+        "settings": options.overrides,
+        "passed": {},
+    }
+
+
+def one_animal(seed: int, options: argparse.Namespace, work: Path) -> dict[str, Any]:
+    files = synthesised(work / "data", "areas", "--seed", str(seed), "--trials", str(TRIALS))
+    true = true_edges(files[0])
+    tables = {"true": true, "shuffled": shuffled(true, seed), "weak": true}
+    found: dict[str, dict[str, Any]] = {}
+    costs = {}
+    for arm in ("none", *tables):
+        settings = ["model.brain.connectome=null"]
+        if arm in tables:
+            write_table(work / f"{arm}.csv", tables[arm])
+            absent = "0.1" if arm == "weak" else "off"
+            settings = [f"model.brain.connectome={{file: {work / arm}.csv, absent: {absent}}}"]
+        settings += [*SPLIT, f"training.epochs={EPOCHS}", *options.overrides]
+        costs[arm] = fitted(work / arm, SPEC, files, settings, seed)["cpu_s"]
+        found[arm] = json.loads((work / arm / "summary.json").read_text())
+    return {
+        "seed": seed,
+        "edges": {arm: [":".join(edge) for edge in table] for arm, table in tables.items()},
+        "co_bps": {arm: summary["animals"][0]["co_bps"] for arm, summary in found.items()},
+        "learned_against_given": found["weak"]["connectome"],
+        "fits_cpu_s": costs,
+    }
+
+
+def true_edges(file: Path) -> dict[Edge, float]:
+    """The edges of a simulated animal, with the Frobenius norm of their weights."""
+    known = read_truth(file).constants
+    return {
+        (source, target): float(known[f"gain_{source}_{target}"])
+        for source, target in all_edges(AREAS)
+        if known[f"edge_{source}_{target}"]
+    }
+
+
+def shuffled(edges: Mapping[Edge, float], seed: int) -> dict[Edge, float]:
+    """As many other edges, with the same weights: the edges that are not there first."""
+    rng = np.random.default_rng(seed)
+    missing = [edge for edge in all_edges(AREAS) if edge not in edges]
+    order = [missing[i] for i in rng.permutation(len(missing))] + [list(edges)[i] for i in rng.permutation(len(edges))]
+    chosen = order[: len(edges)]
+    return dict(zip(chosen, edges.values(), strict=True))
+
+
+def write_table(path: Path, edges: Mapping[Edge, float]) -> None:
+    rows = [f"{source},{target},{weight:g}" for (source, target), weight in edges.items()]
+    path.write_text("\n".join(["source,target,weight", *rows]) + "\n")
+
+
+def parse() -> argparse.Namespace:
+    options = parser(__doc__, seed=None)
+    options.add_argument("seeds", type=int, nargs="+", help="of the animals, and of their fits")
+    return options.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(run(benchmark, parse()))
