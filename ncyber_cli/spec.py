@@ -133,6 +133,9 @@ class Windows(Part):
     """Cut a continuous recording into contiguous windows."""
 
     length_s: Seconds
+    random: Annotated[int, Field(ge=0, le=100)] = Field(
+        0, description="windows drawn at random places, for each that trains; none of them reaches validation or test"
+    )
 
 
 class UnitSelection(Part):
@@ -173,6 +176,9 @@ class Split(Part):
 class Data(Part):
     sessions: list[str] = Field(default_factory=list, description="files or globs, relative to the spec")
     bin_s: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
+    layout: Literal["lfads_torch", "nlb"] | None = Field(
+        None, description="of trial-aligned HDF5 with train_encod_data ... or train_spikes_heldin ...; source: spikes"
+    )
     animal: str | None = Field(
         None, description="HDF5 dataset or attribute with the animal's name; default the file name"
     )
@@ -190,9 +196,9 @@ class Data(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Data:
-        aligned = any(source.axes is not None and "trial" in source.axes for source in self.neural)
+        aligned = self.layout is not None or any("trial" in (source.axes or ()) for source in self.neural)
         if (self.trials is not None) + (self.windows is not None) + aligned != 1:
-            raise ValueError("write one of trials (a table), windows (continuous), or a source with a trial axis")
+            raise ValueError("write one of trials (a table), windows (continuous), layout, or a source with a trial axis")
         return self
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ncyber_cli.checks.naming import some
 from ncyber_cli.checks.registry import Grade, Remark, recording_check, session_check
-from ncyber_cli.data.recording import SPLIT_NAMES, Recording, Session
+from ncyber_cli.data.recording import SPLIT_NAMES, TRAIN, Recording, Session
 from ncyber_cli.spec import Spec
 
 _FEWEST_TRAINING_TRIALS = 10
@@ -30,12 +30,14 @@ def trials_without_an_event(recording: Recording, spec: Spec) -> Iterator[Remark
 @session_check(Grade.warning)
 def overlapping_trials(session: Session, spec: Spec) -> Iterator[Remark]:
     """Bins that belong to two trials can be in training and test at once, which flatters every score."""
-    first_s = np.nanmin(session.time_s, axis=1)
-    order = np.argsort(first_s)
-    last_s = np.nanmax(session.time_s[order], axis=1)
-    overlaps = int((first_s[order][1:] < last_s[:-1]).sum())
+    first_s, last_s = np.nanmin(session.time_s, axis=1), np.nanmax(session.time_s, axis=1)
+    train = session.split == TRAIN
+    early, late = np.sort(first_s[train]), np.sort(last_s[train])
+    # training trials that have begun by a trial's last bin, less those that have ended before its first
+    meet = np.searchsorted(early, last_s, side="right") - np.searchsorted(late, first_s, side="left")
+    overlaps = int((meet[~train] > 0).sum())
     if overlaps and len(np.unique(first_s)) > 1:
-        what = f"{overlaps} of {len(first_s)} trials overlap the next one, so test bins can be training bins too"
+        what = f"{overlaps} of {int((~train).sum())} trials that do not train overlap one that does"
         yield "data.trials", what, "write a shorter trials.window_s, or split: {by: block}"
 
 

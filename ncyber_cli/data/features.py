@@ -34,7 +34,7 @@ def body_features(recording: Recording, spec: Spec, grid: Grid) -> Features:
     signals = dict(recording.behavior)
     units = {name: source.unit for name, source in spec.data.behavior.items()}
     if spec.model.body.kind != "none" and "position" in signals and "velocity" not in signals:
-        signals["velocity"] = causal_difference(signals["position"], grid.bin_s)
+        signals["velocity"] = causal_difference(signals["position"], grid.bin_s, grid.start_s)
         units["velocity"] = f"{units['position']}/s"
     order = sorted(signals, key=lambda name: {"position": 0, "velocity": 1}.get(name, 2))
     parts = [

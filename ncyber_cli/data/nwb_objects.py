@@ -61,6 +61,11 @@ def is_intervals(group: h5py.Group) -> bool:
     return "colnames" in group.attrs and "start_time" in group and "stop_time" in group
 
 
+def is_events(group: h5py.Group) -> bool:
+    """NWB's EventsTable: a row for each event, with its `timestamp`."""
+    return "colnames" in group.attrs and "timestamp" in group
+
+
 class NwbObjects:
     """The file's series, containers and tables by their path, e.g. processing/behavior/Position/hand_pos."""
 
@@ -108,12 +113,14 @@ class NwbObjects:
         return next(iter(found.items()))
 
     def intervals(self, name: str) -> tuple[str, h5py.Group]:
-        """(path, group) of an interval table, or of a series of events of that name. Raises DataError for neither."""
+        """(path, group) of an interval table, or of a table or series of events. Raises DataError for none of them."""
         named = self._named(name)
-        for is_meant in (is_intervals, is_series):
+        for is_meant in (is_intervals, is_events, is_series):
             if found := [(path, item) for path, item in named.items() if is_meant(item)]:
                 return found[0]
-        known = [path.rsplit("/", 1)[-1] for path, item in self.by_path.items() if is_intervals(item)]
+        known = [
+            path.rsplit("/", 1)[-1] for path, item in self.by_path.items() if is_intervals(item) or is_events(item)
+        ]
         raise DataError(f"there is no interval table {name!r}", where=self.file_name, remedy=did_you_mean(name, known))
 
     def _named(self, source: str) -> dict[str, h5py.Group]:

@@ -12,7 +12,7 @@ from ncyber_cli.data.areas import DEFAULT_AREA, NO_AREA, filled
 from ncyber_cli.data.check_times import check_spike_times
 from ncyber_cli.data.columns import plain_column, texts
 from ncyber_cli.data.did_you_mean import did_you_mean
-from ncyber_cli.data.nwb_objects import is_intervals, neurodata_type
+from ncyber_cli.data.nwb_objects import is_events, is_intervals, neurodata_type
 from ncyber_cli.data.recording import IntervalTable, NeuralStream, SpikeTrains
 from ncyber_cli.data.unit_names import named_by
 from ncyber_cli.errors import DataError
@@ -42,24 +42,34 @@ def table_columns(table: h5py.Group, rows: NDArray[np.int64] | None = None) -> d
 
 
 def interval_table(table: h5py.Group, where: str) -> IntervalTable:
-    """An interval table; or a series of events as one: each event begins a row, which ends with the next event.
+    """An interval table; or events as one: each begins a row, which ends with its duration, else with the next event.
 
-    The columns of events are start_time, stop_time and `code`, the series' values (numbers or text).
-    Raises DataError for events without times.
+    A table of events keeps its columns; those of a series are start_time, stop_time and `code`, its values (numbers or
+    text). Raises DataError for events without times.
     """
     if is_intervals(table):
         return IntervalTable(id=row_ids(table), columns=table_columns(table))
-    codes = plain_column(table["data"][()])
-    stamps = table.get("timestamps")
+    if is_events(table):
+        columns = table_columns(table)
+        start_s = _event_times_s(columns["timestamp"], where)
+        lasts_s = columns.get("duration")
+        stop_s = np.append(start_s[1:], np.inf) if lasts_s is None else start_s + lasts_s
+        return IntervalTable(id=row_ids(table), columns={**columns, "start_time": start_s, "stop_time": stop_s})
+    codes, stamps = plain_column(table["data"][()]), table.get("timestamps")
     if codes is None or not isinstance(stamps, h5py.Dataset) or len(stamps) != len(codes):
         raise DataError(
             "is no series of events: one code and one timestamp each", where=where, remedy="name an interval table"
         )
-    start_s = np.asarray(stamps[()], np.float64)
-    if not (np.isfinite(start_s).all() and np.all(np.diff(start_s) >= 0)):  # two codes may share a moment
-        raise DataError("event times must be finite and ascend", where=f"{where}/timestamps", remedy="sort the events")
+    start_s = _event_times_s(stamps[()], where)
     columns = {"start_time": start_s, "stop_time": np.append(start_s[1:], np.inf), "code": codes}
     return IntervalTable(id=[str(row) for row in range(len(codes))], columns=columns)
+
+
+def _event_times_s(stamps: NDArray[Any], where: str) -> NDArray[np.float64]:
+    times_s = np.asarray(stamps, np.float64)
+    if not (np.isfinite(times_s).all() and np.all(np.diff(times_s) >= 0)):  # two events may share a moment
+        raise DataError("event times must be finite and ascend", where=where, remedy="sort the events")
+    return times_s
 
 
 def row_ids(table: h5py.Group) -> list[str]:

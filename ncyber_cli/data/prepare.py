@@ -16,10 +16,11 @@ from ncyber_cli.data.did_you_mean import did_you_mean
 from ncyber_cli.data.features import body_features, input_column, input_features
 from ncyber_cli.data.grid import Grid, aligned_grid, recorded_span_s, trial_grid, window_grid
 from ncyber_cli.data.observation import observe
+from ncyber_cli.data.random_windows import with_random_windows
 from ncyber_cli.data.recording import TRAIN, IntervalTable, NeuralStream, Recording, Session
 from ncyber_cli.data.select import select
 from ncyber_cli.data.silencing import silence
-from ncyber_cli.data.split import split_by_column, split_trials
+from ncyber_cli.data.split import session_generator, split_by_column, split_trials, with_validation
 from ncyber_cli.data.units import check_areas, choose_units, held_out_units
 from ncyber_cli.errors import DataError
 from ncyber_cli.spec import Data, NeuralSource, Spec
@@ -68,11 +69,7 @@ def prepare(recording: Recording, spec: Spec, labels: Mapping[str, Sequence[str]
     do not fit the spec.
     """
     data, where = spec.data, recording.path.name
-    grid = _grid(recording, data)
-    if data.split.column is not None:
-        split = split_by_column(data.split.column, recording.trials, grid.rows, where=where)
-    else:
-        split = split_trials(data.split, recording.session, grid.n_trial)
+    grid, split = _divided(recording, data, where)
     streams = [
         with_band_power(stream, source.band_hz, f"{where}: {source.source}")
         if source.band_hz and stream.unit_id
@@ -153,8 +150,19 @@ def labels_in(input_names: Sequence[str], spec: Spec) -> dict[str, list[str]]:
     return labels
 
 
-def _grid(recording: Recording, data: Data) -> Grid:
-    where = recording.path.name
+def _divided(recording: Recording, data: Data, where: str) -> tuple[Grid, NDArray[np.int8]]:
+    """The bins of every trial, and which trials train."""
+    grid, name = _grid(recording, data, where), recording.session
+    if data.split.column is not None:
+        split = split_by_column(data.split.column, recording.trials, grid.rows, where=where)
+        return grid, with_validation(split, data.split, name)
+    split = split_trials(data.split, name, grid.n_trial)
+    if data.windows is None or not data.windows.random:
+        return grid, split
+    return with_random_windows(grid, split, data.windows.random, session_generator(data.split.seed, name, "windows"))
+
+
+def _grid(recording: Recording, data: Data, where: str) -> Grid:
     if data.trials is not None and recording.trials is not None:
         span_s = recorded_span_s(recording.neural, data.bin_s, where=where)
         return trial_grid(recording.trials, data.trials, data.bin_s, span_s, where=where)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ncyber_cli.data.open_hdf5 import file_sha256, open_hdf5
+from ncyber_cli.data.read_benchmark import read_benchmark
 from ncyber_cli.data.read_hdf5 import read_hdf5
 from ncyber_cli.data.read_nwb import read_nwb
 from ncyber_cli.data.recording import Recording
@@ -22,5 +23,8 @@ def read_recording(path: Path, data: Data, sha256: str | None = None) -> Recordi
 
     Raises DataError for an unreadable file, missing objects and unusable values.
     """
-    read = read_nwb if is_nwb(path) else read_hdf5
-    return read(path, data, file_sha256(path) if sha256 is None else sha256)
+    nwb = is_nwb(path)
+    digest = file_sha256(path) if sha256 is None else sha256
+    if data.layout is not None:
+        return read_benchmark(path, data, digest, data.layout)
+    return read_nwb(path, data, digest) if nwb else read_hdf5(path, data, digest)

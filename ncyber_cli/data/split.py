@@ -41,6 +41,17 @@ def split_trials(split: Split, session: str, n_trial: int) -> NDArray[np.int8]:
     return session_generator(split.seed, session, "split").permutation(blocks)
 
 
+def with_validation(splits: NDArray[np.int8], split: Split, session: str) -> NDArray[np.int8]:
+    """The splits; where none is VALIDATION, `split.validation` of the training trials are, by seed and session."""
+    training = np.flatnonzero(splits == TRAIN)
+    size = round(split.validation * len(training))
+    if (splits == VALIDATION).any() or not 0 < size < len(training):
+        return splits
+    changed = splits.copy()
+    changed[session_generator(split.seed, session, "validation").permutation(training)[:size]] = VALIDATION
+    return changed
+
+
 def split_by_column(
     column: str, table: IntervalTable | None, rows: NDArray[np.int64], *, where: str
 ) -> NDArray[np.int8]:

@@ -98,17 +98,29 @@ def _by_name(layout: Layout, recording: Recording) -> SessionLayout:
 
 
 def _with_units(session: Session, known: SessionLayout) -> Session:
-    """The run's units in the run's order. Raises DataError if one is missing."""
+    """The run's units in the run's order; one that is held out may be missing, as in the test files of benchmarks.
+
+    Raises DataError if another one is.
+    """
     rows = {unit: row for row, unit in enumerate(session.unit_id)}
+    held_out = dict(zip(known.unit_id, known.held_out, strict=True))
     for unit in known.unit_id:
-        if unit not in rows:
+        if unit not in rows and not held_out[unit]:
             what = f"unit {unit!r} of the run's session {known.session} is missing"
             raise DataError(what, where=str(session.path), remedy=f"{did_you_mean(unit, rows)}; {_ADAPT}")
-    chosen = [rows[unit] for unit in known.unit_id]
-    same = chosen == list(range(len(session.unit_id)))
+    chosen = np.array([rows.get(unit, -1) for unit in known.unit_id])
+    same = np.array_equal(chosen, np.arange(len(session.unit_id)))
     observation = session.observation if same else session.observation[:, :, chosen]
-    kind = [session.unit_kind[row] for row in chosen]
-    return replace(session, unit_id=known.unit_id, unit_area=known.unit_area, unit_kind=kind, observation=observation)
+    if (missing := chosen < 0).any():
+        observation = observation.astype(np.float32)
+        observation[..., missing] = np.where(session.mask, np.nan, 0.0)[..., None]
+    return replace(
+        session,
+        unit_id=known.unit_id,
+        unit_area=known.unit_area,
+        unit_kind=known.unit_kind,
+        observation=observation,
+    )
 
 
 def check_columns(layout: Layout, session: Session) -> None:

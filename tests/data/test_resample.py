@@ -37,7 +37,7 @@ def slow(signal: Sampled, start_s: float, n_bins: int, bin_s: float) -> NDArray[
     for j in range(n_bins):
         start, end = start_s + j * bin_s, start_s + (j + 1) * bin_s
         inside = (signal.time_s >= start) & (signal.time_s < end)
-        before = np.flatnonzero(signal.time_s < end)
+        before = np.flatnonzero((signal.time_s >= start_s) & (signal.time_s < end))
         for k in range(out.shape[1]):
             valid = signal.values[inside, k][~np.isnan(signal.values[inside, k])]
             if inside.any():
@@ -51,7 +51,7 @@ def slow(signal: Sampled, start_s: float, n_bins: int, bin_s: float) -> NDArray[
 def test_equals_the_loop(rate_hz: float) -> None:
     signal = jittered(rate_hz)
     grid = grid_of([-0.53, 0.0, 1.72, 5.0], [20, 30, 25, 30])
-    blocks = list(resampled(signal, grid, counts=False, where="x"))
+    blocks = list(resampled(signal, grid, counts=False, where="x", own_trial=True))
     for start, n_bins, block in zip(grid.start_s, grid.n_bins, blocks, strict=True):
         np.testing.assert_allclose(block, slow(signal, start, n_bins, 0.1), atol=1e-12)
     out = binned(signal, grid, where="x")
@@ -113,6 +113,25 @@ def test_aligned_signals_are_taken_as_they_are() -> None:
     assert not out[1, 3:].any()
     with pytest.raises(DataError, match="same trials and bins"):
         binned(Sampled(values[:2], None), grid, where="x")
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_sample_speaks_in_its_own_trial_alone(seed: int) -> None:
+    """At any rate, bin, gap and offset: values of another trial are changed, and no bin of this one is."""
+    rng = np.random.default_rng(seed)
+    bin_s, period_s = 10 ** rng.uniform(-2, -0.5), 10 ** rng.uniform(-2.5, -0.3)
+    time_s = np.arange(0, 12, period_s) + rng.uniform(0, period_s)
+    time_s = time_s[rng.uniform(size=len(time_s)) > 0.2]
+    position = Sampled(rng.normal(size=(len(time_s), 2)), time_s)
+    n_bins = rng.integers(1, max(2, int(2 / bin_s)), size=5)
+    start_s = rng.uniform(0, 1) + np.concatenate([[0], np.cumsum(n_bins * bin_s + rng.choice([0.0, 0.3], 5))[:-1]])
+    grid = Grid(bin_s, start_s, n_bins, start_s, np.arange(5))
+    trial = int(rng.integers(5))
+    inside = (time_s >= start_s[trial] - 1e-9) & (time_s < grid.stop_s[trial])
+    other = Sampled(np.where(inside[:, None], position.values, 1e6), time_s)
+    for made in (lambda s: s, lambda s: causal_difference(s, bin_s, grid.start_s)):
+        one, two = (binned(made(signal), grid, where="x")[trial] for signal in (position, other))
+        np.testing.assert_array_equal(one, two)
 
 
 def test_velocity_of_a_line_is_its_slope() -> None:

@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from finished_run import REACH_DATA, REACH_MODEL, reach_files
@@ -137,3 +138,21 @@ def test_other_signals_are_refused(files: list[Path], layout: Layout) -> None:
     inputs = {"force": REACH_DATA["inputs"]["force"]}
     with pytest.raises(DataError, match="has inputs"):
         sessions_of_run(layout, spec_with(inputs=inputs, units={"min_rate_hz": 8.0}), files)
+
+
+def test_held_out_units_and_behavior_may_be_missing_from_a_test_file(layout: Layout, tmp_path: Path) -> None:
+    """As benchmarks publish their test files: other trials of a session, without the answers."""
+    units = [*layout.sessions[0].unit_id[:-1], "u99"]
+    held_out = [unit == "u99" for unit in units]
+    known = replace(layout.sessions[0], unit_id=units, held_out=held_out, sha256="")
+    path = other_recording(tmp_path / "test.nwb")
+    with h5py.File(path, "r+") as file:
+        for source in ("Position", "hand_vel"):
+            del file["processing/behavior"][source]
+    (session,) = sessions_of_run(replace(layout, sessions=[known, *layout.sessions[1:]]), SELECTIVE, [path])
+    assert session.unit_id == units
+    recorded = session.observation[session.mask]
+    assert np.isnan(recorded[:, -1]).all()
+    assert np.isfinite(recorded[:, :-1]).all()
+    assert session.body_names == layout.body_names
+    assert np.isnan(session.body[session.mask]).all()
