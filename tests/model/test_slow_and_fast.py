@@ -91,3 +91,13 @@ def test_a_bin_informs_about_a_shift_as_the_whole_of_a_long_trial_does(emission:
     dense = ones @ torch.linalg.solve(autocovariance(emission, 1, 0, apart), ones) / n
     stated = emission.information(torch.zeros(3, 1, UNITS, dtype=torch.float64), SESSION)[0, 0, 0]
     torch.testing.assert_close(stated, dense, rtol=0.1, atol=0)
+
+
+def test_it_waits_for_no_device() -> None:
+    """The meta device refuses whatever reads a value back, and stray CPU tensors."""
+    emission = SlowAndFast(2, UNITS, 2).to("meta")
+    observation = torch.zeros(3, BINS, UNITS, device="meta")
+    observed, session = torch.ones_like(observation, dtype=torch.bool), SESSION.to("meta")
+    emission.update_variance(observation, observed, observation, session)
+    assert emission.log_density(observation, observed, observation, session).is_meta
+    assert emission.sample(observation, session, None).is_meta
