@@ -251,39 +251,6 @@ class Connectome(Part):
         return self
 
 
-class ConnectomeEdge(Part):
-    """A directed edge of a connectome."""
-
-    source: str
-    target: str
-    weight: Annotated[float, Field(gt=0)] | None = Field(None, description="what its learned strength is compared with")
-    sign: Literal["excitatory", "inhibitory"] | None = None
-    strength: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="how strong it may become: its weights' prior sd is in proportion; default of every edge 1"
-    )
-
-
-class Connectome(Part):
-    """Which areas speak to which, from anatomy: a CSV file, whose rows the run keeps."""
-
-    file: str | None = Field(
-        None,
-        description="CSV relative to this file: source, target and any of weight or synapses, sign, strength; counts "
-        "between classes of neurons where each class is an area with one latent",
-    )
-    edges: list[ConnectomeEdge] | None = Field(None, description="the same rows, written out")
-    sha256: str | None = Field(None, description="of the file that edges were read from; a run notes it")
-    absent: Literal["off"] | Annotated[float, Field(gt=0, lt=1)] = Field(
-        "off", description="edges that are not in it: off, or their strength, as a share of that of a usual edge"
-    )
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Connectome:
-        if (self.file is None) == (self.edges is None):
-            raise ValueError("a connectome is a file or edges, write one of them")
-        return self
-
-
 Edge = Annotated[str, Field(pattern=r"^[^:]+:[^:]+$", description="FROM:TO, two areas")]
 _DelayS = Annotated[float, Field(ge=0, le=0.5, allow_inf_nan=False)]
 
