@@ -548,8 +548,8 @@ class Teacher(Part):
         description="runs of ncyber, or HDF5 files of rates, relative to this file, or --teacher on the command line; "
         "of several the mean is learned",
     )
-    weight: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.5, description="share of the likelihood that is the teacher's; the data have the rest"
+    weight: Annotated[float, Field(gt=0, le=100)] = Field(
+        4.0, description="of the teacher's rates beside the data, at first; it fades over half of the training"
     )
 
 

@@ -205,11 +205,10 @@ def elbo_terms(
     latent = trajectory.latent.transpose(0, 1)
     predictor = loop.emission.predictor(latent, batch.session, batch.when)
     density = loop.emission.log_density(batch.observation, batch.observed, predictor, batch.session)
-    own = torch.where(scored > 0, density * scored, 0.0)
-    neural = own.sum((1, 2))
+    neural = torch.where(scored > 0, density * scored, 0.0).sum((1, 2))
     taught = torch.zeros_like(neural)
     if targets is not None:
-        taught = targets.gain(loop.emission, predictor, own, batch.session)
+        taught = targets.gain(loop.emission, predictor, batch.session)
     in_trial = batch.mask.T
     kl_latent = (posterior.kl_latent * in_trial).sum(0)
     kl_objective = (posterior.kl_objective * in_trial).sum(0) + posterior.kl_actuator

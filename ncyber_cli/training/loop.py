@@ -24,7 +24,7 @@ from ncyber_cli.training.evaluate import Evaluation, choosing_trials, evaluate
 from ncyber_cli.training.place_prototypes import PrototypeChoice, place_prototypes
 from ncyber_cli.training.schedule import anneal, kl_weight, make_optimizer, set_learning_rate, settled
 from ncyber_cli.training.step import StepResult, train_step
-from ncyber_cli.training.teacher import Teacher
+from ncyber_cli.training.teacher import Teacher, redrawn
 
 _READ_EVERY = 20  # steps between two looks at which were refused
 _MOST_REFUSED, _EPOCH_REFUSED = 10, 3  # in a row, or a whole epoch of at least 3; a sound model loses one now and then
@@ -134,9 +134,12 @@ class Start:
         set_learning_rate(self.optimizer, self.spec.training.learning_rate, progress)
         anneal(model, progress)
         batch = self.cohort.batch(picks).to(self.device)
+        targets = None
+        if self.teacher is not None:
+            targets = self.teacher.targets(picks, self.device, progress)
+            batch = redrawn(batch, targets, model.loop.emission, self.noise)
         blinding = draw_blinding(batch, self.spec.inference, self.noise, progress)
         noise = draw_noise(model, batch.mask.shape[1], len(picks), self.noise)
-        targets = None if self.teacher is None else self.teacher.targets(picks, self.device)
         result = train_step(
             model, self.optimizer, batch, blinding, noise, kl_weight(progress), len(self.training), targets
         )

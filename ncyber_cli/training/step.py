@@ -45,7 +45,7 @@ def loss_of(
 ) -> tuple[Tensor, ElboTerms, Posterior]:
     """Negative ELBO, causal heads and priors, in nats per bin; `n_trial` trials share the priors.
 
-    A teacher's `targets` take their share of the likelihood.
+    A teacher's `targets` are added to it.
     """
     view = model.encoder.view(
         batch,

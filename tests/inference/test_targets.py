@@ -48,18 +48,18 @@ def test_the_gradient_of_a_count_s_target_is_that_of_many_counts_from_the_teache
     torch.testing.assert_close(drawn, expected, atol=0.06, rtol=0)
 
 
-def test_targets_take_their_share_where_they_are_known_and_leave_the_elbo_alone() -> None:
+def test_targets_are_added_where_they_are_known_and_leave_the_elbo_alone() -> None:
     tiny = make_tiny("brain_only")
     batch, scored = tiny.batch, tiny.batch.observed.double()
     noise = draw_noise(tiny.model, batch.mask.shape[1], len(batch.session), torch.Generator().manual_seed(0))
     posterior = sample_posterior(tiny.model, batch, tiny.view(), noise)
     plain = elbo_terms(tiny.model, batch, posterior, scored)
-    known = batch.observed & (torch.arange(batch.mask.shape[1]) < 5)[:, None]
-    # A teacher that says what was recorded teaches nothing but for the constant of the counts.
-    same = elbo_terms(tiny.model, batch, posterior, scored, Targets(batch.observation, known, 0.25))
-    constant = torch.lgamma(batch.observation + 1)
-    torch.testing.assert_close(same.taught, 0.25 * (constant * known).sum((1, 2)))
-    other = elbo_terms(tiny.model, batch, posterior, scored, Targets(batch.observation + 1, known, 0.25))
-    assert (other.taught != same.taught).all()
-    assert torch.equal(other.elbo(), plain.elbo())
+    # A teacher that says what was recorded says it with the likelihood's own words, but for the constant of the counts.
+    told = elbo_terms(tiny.model, batch, posterior, scored, Targets(batch.observation, batch.observed, 0.25))
+    constant = torch.lgamma(batch.observation + 1) * scored
+    torch.testing.assert_close(told.taught, 0.25 * (plain.neural + constant.sum((1, 2))))
+    early = batch.observed & (torch.arange(batch.mask.shape[1]) < 5)[:, None]
+    some = elbo_terms(tiny.model, batch, posterior, scored, Targets(batch.observation, early, 0.25))
+    assert (some.taught != told.taught).all()
+    assert torch.equal(told.elbo(), plain.elbo())
     assert not plain.taught.any()

@@ -76,7 +76,7 @@ def test_a_run_and_the_file_inferred_from_it_teach_the_same_and_nothing_of_held_
     teacher = taught_by(spec, cohort, tmp, "cpu", QUIET)
     assert teacher is not None
     assert list(teacher.sha256) == [str(tmp.taught(1))]
-    targets = teacher.targets(cohort.picks(TRAIN), torch.device("cpu"))
+    targets = teacher.targets(cohort.picks(TRAIN), torch.device("cpu"), 0.0)
     from_file = read_rates(lab / "rates.h5", [session], counts=True, remark=pytest.fail)[0]
     training = session.split == TRAIN
     np.testing.assert_array_equal(targets.rate.numpy(), from_file[training])
@@ -101,7 +101,7 @@ def test_several_teachers_are_averaged_and_units_and_trials_found_by_name(lab: P
     once = read_rates(lab / "rates.h5", [session], counts=True, remark=pytest.fail)[0][session.split == TRAIN]
     expected = 2 * once
     expected[:, 2, len(session.unit_id) - 4] /= 2
-    found = teacher.targets(cohort.picks(TRAIN), torch.device("cpu"))
+    found = teacher.targets(cohort.picks(TRAIN), torch.device("cpu"), 0.0)
     np.testing.assert_allclose(found.rate.numpy(), expected, rtol=1e-6)
     assert found.known.all()
 
@@ -118,7 +118,7 @@ def test_a_session_that_no_teacher_knows_is_fitted_to_its_data_and_said(
     said = capsys.readouterr().err
     assert f"nothing is taught of session {second.session}" in said
     assert "does not say which trials its model was fitted to" in said
-    assert not teacher.targets(cohort.picks(TRAIN, session=1), torch.device("cpu")).known.any()
+    assert not teacher.targets(cohort.picks(TRAIN, session=1), torch.device("cpu"), 0.0).known.any()
 
 
 def write_rates(path: Path, session: Session, rates: np.ndarray[Any, Any]) -> None:
