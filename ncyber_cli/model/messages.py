@@ -77,7 +77,6 @@ class Messages(nn.Module):
     receive_mask: Tensor
     edge_mask: Tensor
     spread: Tensor | None
-    spread: Tensor | None
     given_delay: Tensor
 
     def __init__(

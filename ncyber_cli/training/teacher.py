@@ -1,4 +1,4 @@
-"""The rates that a student learns from, for training trials alone: as targets (see inference.targets) and as recordings.
+"""The rates that a student learns from, of training trials alone: as targets (inference.targets) and as recordings.
 
 What was measured (CHANGELOG has the figures). A target in place of an entry that the encoder saw is shrunk twice:
 the teacher's rate is an estimate already, and the student, told that it is a recording, shrinks it again. Beside the
