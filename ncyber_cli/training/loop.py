@@ -18,6 +18,7 @@ from ncyber_cli.data.batches import Cohort, Picks
 from ncyber_cli.data.recording import TRAIN
 from ncyber_cli.inference.elbo import NeuroModel, draw_noise
 from ncyber_cli.spec import Spec
+from ncyber_cli.training.area_hiding import area_hiding
 from ncyber_cli.training.blinding import draw_blinding
 from ncyber_cli.training.diagnose import numerical_error
 from ncyber_cli.training.evaluate import Evaluation, choosing_trials, evaluate
@@ -54,6 +55,7 @@ class Start:
         self.model, self.cohort, self.spec, self.teacher = model, cohort, spec, teacher
         self.device = model.loop.initial_mean.device
         model.loop.orient()
+        self.hiding = area_hiding(cohort, model.loop.brain.areas.names, self.device)
         self.training = cohort.picks(TRAIN)
         self.choosing, self.has_validation = choosing_trials(cohort)
         training = spec.training
@@ -139,6 +141,8 @@ class Start:
             targets = self.teacher.targets(picks, self.device, progress)
             batch = redrawn(batch, targets, model.loop.emission, self.noise)
         blinding = draw_blinding(batch, self.spec.inference, self.noise, progress)
+        if self.hiding is not None:
+            blinding = self.hiding.applied(blinding, batch, self.noise)
         noise = draw_noise(model, batch.mask.shape[1], len(picks), self.noise)
         result = train_step(
             model, self.optimizer, batch, blinding, noise, kl_weight(progress), len(self.training), targets

@@ -36,7 +36,8 @@ from ncyber_cli.worlds.lorenz import BIN_S, simulate
 UNITS, TRIALS, HELD_OUT = 32, 120, 8  # an area, a session, of an area
 DECAY_S, NOISE_SD, FRAME_BINS = 0.15, 0.3, 3
 RECORDED = {"both-1": "AB", "both-2": "AB", "only-a": "A", "only-b": "B"}
-DRIFT_TRIALS, DRIFT_SD = 200, 0.4
+DRIFT_TRIALS, DRIFT_SD = 300, 0.4
+DRIFT_TRAINING = ["training.epochs=100", "training.batch=32", "data.split.validation=0.1", "data.split.test=0.3"]
 Floats = NDArray[np.float64]
 
 
@@ -131,7 +132,7 @@ def modalities(work: Path, seed: int, settings: list[str]) -> Report:
 
 def drifts(work: Path, seed: int, settings: list[str]) -> Report:
     found: Report = {}
-    overrides = ["training.epochs=60", "data.split.validation=0.1", "data.split.test=0.3", *settings]
+    overrides = [*DRIFT_TRAINING, *settings]
     for world, sd in (("drifting", DRIFT_SD), ("stable", 0.0)):
         words = ("--trials", str(DRIFT_TRIALS), "--seed", str(seed), "--drift", str(sd))
         files = synthesised(work / world, "lorenz", *words)
