@@ -20,7 +20,7 @@ _TRIALS, _SEED = 64, 0
 
 @torch.no_grad()
 def edge_strengths(run: OpenRun, sessions: Sequence[Session]) -> list[dict[str, Any]]:
-    """One row a directed edge, the strongest first; none where the brain has one area.
+    """One row a directed edge, the strongest first; none where the brain has one area or there are no test trials.
 
     `nats_per_bin` is by how much the changing part of its messages moves the target's next state, in nats (see
     Messages.nats): what a target that did not hear them would lose in a bin, at most. `standard_error` is that of the
@@ -30,14 +30,20 @@ def edge_strengths(run: OpenRun, sessions: Sequence[Session]) -> list[dict[str, 
     if messages is None:
         return []
     trials = np.concatenate([_of_trials(run, session) for session in sessions])
-    mean, error = trials.mean(0), trials.std(0, ddof=1) / np.sqrt(len(trials)) if len(trials) > 1 else trials[0] * 0
-    delays = (run.layout.bin_s * messages.delay_bins()).tolist()
-    rows = [
-        {"from": source, "to": target, "nats_per_bin": float(mean[edge]), "standard_error": float(error[edge])}
-        | {"delay_s": delays[edge]}
-        for edge, (source, target) in enumerate(messages.edges)
+    if not len(trials):
+        return []
+    mean, error = trials.mean(0), trials.std(0) / np.sqrt(max(1, len(trials) - 1))
+    delay_s = (run.layout.bin_s * messages.delay_bins()).tolist()
+    return [
+        {
+            "from": messages.edges[edge][0],
+            "to": messages.edges[edge][1],
+            "nats_per_bin": float(mean[edge]),
+            "standard_error": float(error[edge]),
+            "delay_s": delay_s[edge],
+        }
+        for edge in np.argsort(-mean)
     ]
-    return sorted(rows, key=lambda row: -float(str(row["nats_per_bin"])))
 
 
 def _of_trials(run: OpenRun, session: Session) -> NDArray[np.float64]:
