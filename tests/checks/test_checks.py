@@ -213,6 +213,15 @@ def test_a_session_may_lack_an_area_but_not_all_sessions() -> None:
     assert list(check_cohort([session(), there], checked)) == []
 
 
+def test_sessions_may_be_linked_by_others() -> None:
+    areas = {"V1 alone": ["V1"] * 6, "both": ["V1"] * 3 + ["M1"] * 3, "M1 alone": ["M1"] * 6}
+    chain = [
+        session(animal=name, sha256=name, path=Path(name), unit_area=unit_area) for name, unit_area in areas.items()
+    ]
+    assert list(check_cohort(chain, spec())) == []
+    assert only(list(check_cohort([chain[0], chain[2]], spec()))).check == "animals_share_no_area"
+
+
 def test_an_area_of_the_controller_must_be_somewhere() -> None:
     checked = spec(**{"model.controller": {"kind": "setpoint", "areas": ["M2"]}})
     finding = only(list(check_cohort([session()], checked)))
