@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from ncyber_cli.model.emission import Emission
+from ncyber_cli.model.readout import Emission
 
 
 class Mixed(Emission):
