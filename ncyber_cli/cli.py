@@ -12,6 +12,7 @@ import typer
 
 from ncyber_cli import __version__
 from ncyber_cli.commands.compare import compare
+from ncyber_cli.commands.adapt import adapt
 from ncyber_cli.commands.design import design
 from ncyber_cli.commands.evaluate import evaluate
 from ncyber_cli.commands.fit import fit
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (init, inspect, validate, fit, infer, evaluate, compare, simulate, design, synth):
+for command in (init, inspect, validate, fit, adapt, infer, evaluate, compare, simulate, design, synth):
     app.command()(command)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ncyber_cli.inference.assemble import assemble
 from ncyber_cli.pipeline.sessions import cohort_of, read_sessions
 from ncyber_cli.spec import Spec
 from ncyber_cli.training.checkpoint import BEST, save
+from ncyber_cli.training.describe_latents import describe_latents
 from ncyber_cli.training.measure import measure
 from ncyber_cli.training.warm_start import warm_start
 from ncyber_cli.worlds import lorenz, reach
@@ -81,6 +83,9 @@ def finished_run(
     place_prototypes(made)
     if made.readers is not None:
         made.readers.ready = finished
+    if finished:
+        basis = describe_latents(made, cohort, spec.inference)
+        layout = replace(layout, latent_basis=[area.to_plain() for area in basis])
     folder.mkdir(parents=True)
     save(folder / BEST, spec=spec, layout=layout, model_state=made.state_dict())
     return folder

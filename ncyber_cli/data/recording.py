@@ -5,7 +5,7 @@ Axis order is always (trial, time, feature). Times are seconds from the start of
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +114,13 @@ class Session:
         """When each trial begins, (trial,): s of session time, or its place in line where the file keeps no time."""
         begin = self.time_s[:, 0]
         return np.arange(len(begin), dtype=np.float64) if np.ptp(begin) == 0 else begin
+
+    def take(self, rows: NDArray[np.int64]) -> Session:
+        """The session with these trials alone."""
+        names = ("split", "time_s", "event_s", "mask", "observation", "body", "input", "force")
+        timed = {name: getattr(self, name)[rows] for name in names}
+        table = self.trials
+        if table is not None:
+            columns = {name: values[rows] for name, values in table.columns.items()}
+            table = IntervalTable([table.id[row] for row in rows], columns)
+        return replace(self, trial_id=[self.trial_id[row] for row in rows], trials=table, **timed)

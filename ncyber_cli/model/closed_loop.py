@@ -25,6 +25,7 @@ from ncyber_cli.model.emission import Emission
 from ncyber_cli.model.environment import DelayLine
 from ncyber_cli.model.gauss_markov import Correction, correct
 from ncyber_cli.model.objective import Objective
+from ncyber_cli.model.readout_prior import ReadoutPrior
 from ncyber_cli.model.silencing import Silencing, held, kept_share
 
 LOG_VARIANCE_FLOOR = -14.0  # latents start at unit variance; below this the brain would have no noise at all
@@ -91,6 +92,7 @@ class ClosedLoop(nn.Module):
         self.initial_mean = nn.Parameter(torch.zeros(n))
         self.log_initial_variance = nn.Parameter(torch.zeros(n))
         self.log_process_variance = nn.Parameter(torch.full((n,), -3.0))
+        self.readout_prior: ReadoutPrior | None = None  # where neurons of other animals say what to expect
         # Without a body the goal lives in a learned readout of the brain.
         self.latent_position = None
         if body is None and controller is not None and objective is not None:
@@ -185,6 +187,8 @@ class ClosedLoop(nn.Module):
     def log_prior(self) -> Float[Tensor, ""]:
         """Hierarchical priors of every part, up to a constant."""
         total = self.brain.log_prior()
+        if self.readout_prior is not None:
+            total = total + self.readout_prior(self.emission.readout * self.emission.latent_mask)
         for part in (self.controller, self.objective, self.body, self.environment, self.emission.drift):
             if part is not None:
                 total = total + part.log_prior()

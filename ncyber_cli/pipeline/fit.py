@@ -85,7 +85,8 @@ def run_fit(request: FitRequest) -> None:
             _dry_run(request, spec, paths, device, progress)
             return
         spec, rows = train_run(request, progress)
-    _print(request, RunFolder(request.out), spec, rows)
+    data = request.data or [normpath(request.spec.parent / name) for name in spec.data.sessions]
+    print_rows(RunFolder(request.out), rows, data, as_json=request.as_json)
 
 
 def train_run(request: FitRequest, progress: Progress) -> tuple[Spec, list[AnimalSummary]]:
@@ -93,7 +94,7 @@ def train_run(request: FitRequest, progress: Progress) -> tuple[Spec, list[Anima
     spec, paths, device = _asked(request)
     folder = RunFolder(request.out)
     with folder.locked():
-        return spec, _fit_locked(request, folder, _with_files(spec, paths), device, progress)
+        return spec, _fit_locked(request, folder, with_files(spec, paths), device, progress)
 
 
 def _asked(request: FitRequest) -> tuple[Spec, list[Path], torch.device]:
@@ -106,7 +107,7 @@ def _asked(request: FitRequest) -> tuple[Spec, list[Path], torch.device]:
     return spec, paths, device
 
 
-def _with_files(spec: Spec, paths: Sequence[Path]) -> Spec:
+def with_files(spec: Spec, paths: Sequence[Path]) -> Spec:
     """The spec of this very run: its files by their full names, so that the saved spec says what was read."""
     files = [str(path.resolve()) for path in paths]
     return spec.model_copy(update={"data": spec.data.model_copy(update={"sessions": files})})
@@ -129,7 +130,7 @@ def _fit_locked(
     cohort, layout = _read(spec, [Path(name) for name in spec.data.sessions], progress)
     state: Mapping[str, Any] | None = None
     if saved is not None:
-        state = _same_fit(saved, spec, layout, request.seed)
+        state = same_fit(saved, spec, layout, request.seed)
         layout = saved.layout
     else:
         folder.clear()
@@ -138,16 +139,24 @@ def _fit_locked(
     if saved is not None:
         check_same_teacher(taught, saved)
     job = Job(cohort, spec, layout, folder.path, request.seed, device, request.resume_command(), taught)
-    progress.say(f"training on {device}, {_trials(cohort)}")
+    return train_and_score(job, state, progress)
+
+
+def train_and_score(
+    job: Job, state: Mapping[str, Any] | None, progress: Progress, more: Mapping[str, Any] | None = None
+) -> list[AnimalSummary]:
+    """Train into the job's folder, score test trials and write the summary, with what `more` there is to say."""
+    folder, cohort = RunFolder(job.folder), job.cohort
+    progress.say(f"training on {job.device}, {_trials(cohort)}")
     after = None if state is None else resume_point(state)
     with MetricsLog(folder.metrics, resume_after=after) as log:
         outcome = fit(job, log, progress.report, state)
     progress.say("scoring test trials")
-    run = open_run(folder.path, "best", device.type)
+    run = open_run(folder.path, "best", job.device.type)
     choice = outcome.starts[outcome.kept].prototypes
     chosen = None if choice is None else choice.words()
     rows = [replace(row, prototypes=chosen) for row in summaries(run, cohort.sessions)]
-    floors = floors_hit(run.model, layout)
+    floors = floors_hit(run.model, job.layout)
     for floor in floors:
         progress.say(f"warning: at its floor: {floor}")
     animals = [{**row.as_dict(), **found} for row, found in zip(rows, _constants(run, cohort), strict=True)]
@@ -155,7 +164,7 @@ def _fit_locked(
     found = {"animals": animals, "variance_floors_hit": floors, "parameters": _parameters(run.model), "edges": edges}
     found |= {"connectome": against_connectome(edges)}
     found["drift"] = drift_sizes(run, cohort.sessions)
-    _write_summary(folder, job, outcome, found)
+    _write_summary(folder, job, outcome, {**found, **(more or {})})
     return rows
 
 
@@ -173,7 +182,7 @@ def _constants(run: OpenRun, cohort: Cohort) -> list[dict[str, Any]]:
     ]
 
 
-def _same_fit(saved: Checkpoint, spec: Spec, layout: Layout, seed: int) -> dict[str, Any]:
+def same_fit(saved: Checkpoint, spec: Spec, layout: Layout, seed: int) -> dict[str, Any]:
     """The state to go on from. Raises UsageError or DataError if this is not the fit that was interrupted."""
     where = str(saved.path)
     if saved.training is None:
@@ -218,6 +227,8 @@ def _write_summary(folder: RunFolder, job: Job, outcome: FitOutcome, found: Mapp
         for start in outcome.starts
     ]
     chosen_on = "validation" if outcome.has_validation else "train"
+    if job.parent is not None:
+        chosen_on = "none, the last is kept"
     fitted = {"starts": starts, "kept_start": outcome.kept, "epoch_chosen_on": chosen_on, "device": str(job.device)}
     write_summary(folder.summary, provenance, {**found, **fitted, "alignment": outcome.alignment})
 
@@ -256,8 +267,11 @@ def _dry_run(request: FitRequest, spec: Spec, paths: Sequence[Path], device: tor
         print(f"nothing is written; without --dry-run the run would be {request.out}")
 
 
-def _print(request: FitRequest, folder: RunFolder, spec: Spec, rows: Sequence[AnimalSummary]) -> None:
-    if request.as_json:
+def print_rows(
+    folder: RunFolder, rows: Sequence[AnimalSummary], data: Sequence[str], *, as_json: bool
+) -> None:
+    """The table of what was found, and what to type next; `data` are the recordings as they were named."""
+    if as_json:
         table([row.as_dict() | {"run": str(folder.path)} for row in rows], [], as_json=True)
         return
     shown = [
@@ -274,7 +288,6 @@ def _print(request: FitRequest, folder: RunFolder, spec: Spec, rows: Sequence[An
     ]
     table(shown, list(shown[0]))
     _print_edges(folder)
-    data = request.data or [normpath(request.spec.parent / name) for name in spec.data.sessions]
     print(f"wrote {folder.path / BEST}, {METRICS}, {SUMMARY}")
     print(f"next: ncyber infer {folder.path} {_short(data)} --out results.h5")
     if any(row.objective for row in rows):

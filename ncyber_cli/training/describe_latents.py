@@ -16,7 +16,7 @@ from ncyber_cli.training.align import mean_of
 from ncyber_cli.training.blinding import shown
 from ncyber_cli.training.common_basis import AreaBasis, area_evidence, area_parts
 
-_MOST_TRIALS = 256  # of a session; its averages are known well enough
+MOST_TRIALS = 256  # of a session; its averages are known well enough
 _TRIALS = 64  # at once
 _FLOOR = 1e-6  # of the largest variance: a latent that never moves has no direction
 Array = NDArray[np.float64]
@@ -28,10 +28,10 @@ def describe_latents(model: NeuroModel, cohort: Cohort, inference: Inference) ->
     log_linear = log_linear_units(model.loop.emission, cohort.sessions)
     activities = [smoothed_activity(*pair) for pair in zip(cohort.sessions, log_linear, strict=True)]
     latents = [
-        _latents(model, cohort, index, activity.trials[:_MOST_TRIALS], inference)
+        mean_latents(model, cohort, index, activity.trials[:MOST_TRIALS], inference)
         for index, activity in enumerate(activities)
     ]
-    inside = [activity.inside[:_MOST_TRIALS] for activity in activities]
+    inside = [activity.inside[:MOST_TRIALS] for activity in activities]
     rows = np.concatenate([each[where] for each, where in zip(latents, inside, strict=True)])
     mean, parts = rows.mean(axis=0), area_parts(areas)
     spread = [_root(np.cov(rows[:, part].T).reshape(part.stop - part.start, -1)) for part in parts]
@@ -40,7 +40,7 @@ def describe_latents(model: NeuroModel, cohort: Cohort, inference: Inference) ->
         whitened = np.concatenate(
             [(each[:, :, part] - mean[part]) @ np.linalg.inv(root) for part, root in zip(parts, spread, strict=True)], 2
         )
-        evidence.append(area_evidence(session, activity.first(_MOST_TRIALS), whitened, areas))
+        evidence.append(area_evidence(session, activity.first(MOST_TRIALS), whitened, areas))
     return [
         AreaBasis(mean[part], root, mean_of([each[area] for each in evidence if area in each]))
         for area, (part, root) in enumerate(zip(parts, spread, strict=True))
@@ -48,8 +48,10 @@ def describe_latents(model: NeuroModel, cohort: Cohort, inference: Inference) ->
 
 
 @torch.no_grad()
-def _latents(model: NeuroModel, cohort: Cohort, session: int, trials: NDArray[np.int64], inference: Inference) -> Array:
-    """(trial, time, latent) of the posterior without noise, zeros after a trial's end."""
+def mean_latents(
+    model: NeuroModel, cohort: Cohort, session: int, trials: NDArray[np.int64], inference: Inference
+) -> Array:
+    """Latents (trial, time, latent) of some trials of a session: the posterior without noise, zeros after the end."""
     device, n_time = model.loop.initial_mean.device, cohort.sessions[session].mask.shape[1]
     found = np.zeros((len(trials), n_time, model.loop.brain.areas.size))
     for begin in range(0, len(trials), _TRIALS):

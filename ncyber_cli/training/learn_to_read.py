@@ -38,16 +38,26 @@ _MOST_BINS = 10_000_000  # torch's quantile takes no more than 16 million
 
 
 def learn_to_read(
-    model: NeuroModel, cohort: Cohort, training: Picks, choosing: Picks, spec: Spec, seed: int, stop: Callable[[], bool]
+    model: NeuroModel,
+    cohort: Cohort,
+    training: Picks,
+    choosing: Picks,
+    spec: Spec,
+    seed: int,
+    stop: Callable[[], bool],
+    *,
+    begun: bool = False,
 ) -> bool:
     """Train `model.readers` in place; nothing else of the model changes. False if `stop()` was true in between.
 
-    A model without an objective has nothing to be read.
+    Readers that have `begun` go on from what they are, with those of their parameters that may change. A model without
+    an objective has nothing to be read.
     """
     if model.readers is None or model.loop.objective is None:
         return True
     lesson = _Lesson(model, model.readers, model.loop.objective, cohort, spec, seed)
-    model.readers.causal.begin_as(model.encoder)
+    if not begun:
+        model.readers.causal.begin_as(model.encoder)
     showings = min(_MOST_SHOWN, _FOR_EACH * spec.training.epochs * len(training))
     steps, done = max(1, showings // _TRIALS), 0
     while done < steps:
@@ -112,6 +122,8 @@ class _Lesson:
                 yield pool[index]
 
     def causal_step(self, trials: SimulatedTrials, progress: float) -> None:
+        if self.causal is None:
+            return
         found = self.readers.causal(self._view(trials))
         density = torch.stack(
             [_WEIGHT.get(name, 1.0) * found[name].log_density(truth) for name, truth in trials.truth.items()]
@@ -119,6 +131,8 @@ class _Lesson:
         _update(self.causal, self.readers.causal, -density[trials.batch.mask.T].mean(), progress)
 
     def smoothed_step(self, known: _Chain, progress: float) -> None:
+        if self.smoothed is None:
+            return
         bins = torch.randint(len(known.mean), (_BINS,), generator=self.noise, device=self.device)
         found = self.readers.smoothed(known.told[bins], known.mean[bins])
         _update(self.smoothed, self.readers.smoothed, -found.log_density(known.truth[bins]).mean(), progress)
@@ -149,8 +163,12 @@ class _Lesson:
         return self.model.encoder.view(trials.batch, show_neural=show_neural, show_body=show_body)
 
 
-def _optimizer(reader: nn.Module) -> torch.optim.AdamW:
-    return torch.optim.AdamW(reader.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.95), weight_decay=_WEIGHT_DECAY)
+def _optimizer(reader: nn.Module) -> torch.optim.AdamW | None:
+    """Of what may change in a reader; None where nothing may."""
+    chosen = [parameter for parameter in reader.parameters() if parameter.requires_grad]
+    if not chosen:
+        return None
+    return torch.optim.AdamW(chosen, lr=_LEARNING_RATE, betas=(0.9, 0.95), weight_decay=_WEIGHT_DECAY)
 
 
 def _update(optimizer: torch.optim.AdamW, reader: nn.Module, loss: Tensor, progress: float) -> None:

@@ -47,17 +47,28 @@ class EpochResult:
 
 
 class Start:
-    """A model in training. `run` goes on until it is done or `stop` says so; `state` is plain data."""
+    """A model in training. `run` goes on until it is done or `stop` says so; `state` is plain data.
+
+    With `matured` the model has been trained before: its priors have their final form from the first step on, and as
+    there is little to choose an epoch on, the last is kept.
+    """
 
     def __init__(
-        self, model: NeuroModel, cohort: Cohort, spec: Spec, seed: int, teacher: Teacher | None = None
+        self,
+        model: NeuroModel,
+        cohort: Cohort,
+        spec: Spec,
+        seed: int,
+        teacher: Teacher | None = None,
+        *,
+        matured: bool = False,
     ) -> None:
-        self.model, self.cohort, self.spec, self.teacher = model, cohort, spec, teacher
+        self.model, self.cohort, self.spec, self.teacher, self.matured = model, cohort, spec, teacher, matured
         self.device = model.loop.initial_mean.device
         model.loop.orient()
         self.hiding = area_hiding(cohort, model.loop.brain.areas.names, self.device)
         self.training = cohort.picks(TRAIN)
-        self.choosing, self.has_validation = choosing_trials(cohort)
+        self.choosing, self.has_validation = (self.training, False) if matured else choosing_trials(cohort)
         training = spec.training
         self.optimizer = make_optimizer(model, training.learning_rate, training.weight_decay, training.hold_controller)
         self.steps_per_epoch = -(-len(self.training) // spec.training.batch)
@@ -81,6 +92,11 @@ class Start:
     def progress(self) -> float:
         steps = self.epoch * self.steps_per_epoch + self.step
         return steps / (self.spec.training.epochs * self.steps_per_epoch)
+
+    @property
+    def maturity(self) -> float:
+        """How far the model's priors are on their way to their final form."""
+        return 1.0 if self.matured else self.progress
 
     def state(self) -> dict[str, Any]:
         """Everything that the rest of the fit depends on, as plain data."""
@@ -134,7 +150,7 @@ class Start:
     def _take_step(self, picks: Picks) -> None:
         model, progress = self.model, self.progress
         set_learning_rate(self.optimizer, self.spec.training.learning_rate, progress)
-        anneal(model, progress)
+        anneal(model, self.maturity)
         batch = self.cohort.batch(picks).to(self.device)
         targets = None
         if self.teacher is not None:
@@ -145,7 +161,7 @@ class Start:
             blinding = self.hiding.applied(blinding, batch, self.noise)
         noise = draw_noise(model, batch.mask.shape[1], len(picks), self.noise)
         result = train_step(
-            model, self.optimizer, batch, blinding, noise, kl_weight(progress), len(self.training), targets
+            model, self.optimizer, batch, blinding, noise, kl_weight(self.maturity), len(self.training), targets
         )
         self._note(picks, result)
 
@@ -171,7 +187,7 @@ class Start:
         elbo = torch.stack(self.elbos).nanmean().item()
         self.epoch, self.step, self.elbos = self.epoch + 1, 0, []
         self.order_at_epoch = self.order.get_state()
-        anneal(self.model, self.progress)
+        anneal(self.model, self.maturity)
         self._place_prototypes()
         evaluation = evaluate(self.model, self.cohort, self.choosing, self.spec.inference)
         return EpochResult(
@@ -188,13 +204,16 @@ class Start:
     def _place_prototypes(self) -> None:
         """Prior `switching`, once: the objective has been found without prototypes, and now gets them."""
         objective, chosen = self.model.loop.objective, self.spec.model.objective
-        if objective is None or chosen is None or not objective.awaits_prototypes(self.progress):
+        if objective is None or chosen is None or not objective.awaits_prototypes(self.maturity):
             return
         numbers, inference = chosen.prototype_numbers, self.spec.inference
         self.prototypes = place_prototypes(self.model, self.cohort, self.training, self.choosing, inference, numbers)
 
     def _choose(self, elbo: float) -> bool:
         """Keep the model if it is the best so far. Before ELBOs can be compared the latest stands in."""
+        if self.matured:
+            self.best, self.best_elbo, self.best_epoch = copy_of(self.model), elbo, self.epoch
+            return True
         if not settled(self.model, self.progress):
             self.best, self.best_epoch = copy_of(self.model), self.epoch
             return False

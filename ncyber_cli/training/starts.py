@@ -20,7 +20,8 @@ from ncyber_cli.inference.elbo import NeuroModel
 from ncyber_cli.model.layout import Layout
 from ncyber_cli.outputs.metrics_log import MetricsLog
 from ncyber_cli.spec import Spec
-from ncyber_cli.training.checkpoint import BEST, LAST, save
+from ncyber_cli.training.adapt import adopt, begin_adapted
+from ncyber_cli.training.checkpoint import BEST, LAST, Checkpoint, save
 from ncyber_cli.training.common_basis import SessionAlignment
 from ncyber_cli.training.describe_latents import describe_latents
 from ncyber_cli.training.evaluate import choosing_trials
@@ -75,6 +76,7 @@ class Job:
     device: torch.device
     resume_command: str
     teacher: Teacher | None = None
+    parent: Checkpoint | None = None  # a fitted model, of which all that is shared stays as it is (`adapt`)
 
 
 def fit(job: Job, log: MetricsLog, report: Report, state: Mapping[str, Any] | None = None) -> FitOutcome:
@@ -132,7 +134,13 @@ class _Starts:
         current = None if self.current is None else self.current.state()
         finished = [asdict(result) for result in self.finished]
         taught = None if self.job.teacher is None else list(self.job.teacher.sha256.values())
-        done = {"seed": self.job.seed, "taught": taught, "finished": finished, "kept": self.kept, "alignment": self.alignment}
+        done = {
+            "seed": self.job.seed,
+            "taught": taught,
+            "finished": finished,
+            "kept": self.kept,
+            "alignment": self.alignment,
+        }
         return {**done, "current": current}
 
     def due(self) -> Iterator[int]:
@@ -141,6 +149,8 @@ class _Starts:
             yield len(self.finished)
 
     def _fallen(self) -> int:
+        if self.job.parent is not None:  # its objective is what it is
+            return 0
         return sum(bool(result.signs.noise_chased()) for result in self.finished)
 
     def train(self, stop: Callable[[], bool]) -> bool:
@@ -162,18 +172,23 @@ class _Starts:
         if model.readers is None or model.readers.ready:
             return
         self.report({"message": "learning to read the objective from simulated trials"})
-        choosing, _ = choosing_trials(job.cohort)
-        if learn_to_read(model, job.cohort, job.cohort.picks(TRAIN), choosing, job.spec, job.seed, stop):
+        begun, training = job.parent is not None, job.cohort.picks(TRAIN)
+        choosing = training if begun else choosing_trials(job.cohort)[0]
+        if learn_to_read(model, job.cohort, training, choosing, job.spec, job.seed, stop, begun=begun):
             self.kept = copy_of(model)
 
     def describe(self) -> None:
         """Note the basis of the best start's latents, to which later animals are turned."""
+        if self.job.parent is not None:
+            return
         basis = describe_latents(self._best(), self.job.cohort, self.job.spec.inference)
         self.layout = replace(self.layout, latent_basis=[area.to_plain() for area in basis])
 
     def _best(self) -> NeuroModel:
         model = assemble(self.job.spec, self.job.layout, torch.Generator().manual_seed(self.job.seed))
         model.load_state_dict(self.kept)
+        if self.job.parent is not None:
+            adopt(model, self.job.parent, self.job.layout)
         return model.to(self.job.device)
 
     def save(self) -> None:
@@ -193,9 +208,14 @@ class _Starts:
     def _begin(self, *, warm: bool) -> Start:
         seed = self.job.seed + len(self.finished)
         model = assemble(self.job.spec, self.job.layout, torch.Generator().manual_seed(seed))
-        if warm:
+        parent, matured = self.job.parent, self.job.parent is not None
+        if warm and parent is None:
             self._note_alignment(warm_start(model, self.job.cohort))
-        return Start(model.to(self.job.device), self.job.cohort, self.job.spec, seed, self.job.teacher)
+        elif warm and parent is not None:
+            self._note_alignment(begin_adapted(model, parent, self.job.layout, self.job.cohort))
+        elif parent is not None:
+            adopt(model, parent, self.job.layout)
+        return Start(model.to(self.job.device), self.job.cohort, self.job.spec, seed, self.job.teacher, matured=matured)
 
     def _note_alignment(self, found: Sequence[SessionAlignment]) -> None:
         """Every start is turned in the same way; it is said once."""
@@ -248,7 +268,7 @@ class _Starts:
 
     def _say_begin(self, start: Start) -> None:
         event: dict[str, Any] = {"total_epochs": self.job.spec.training.epochs, "first_epoch": start.epoch}
-        if not start.has_validation:
+        if not start.has_validation and not start.matured:
             event["message"] = "no trial is in the validation split: the best epoch is chosen on training trials"
         self.report({**event, "label": self._name()})
 

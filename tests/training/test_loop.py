@@ -46,7 +46,12 @@ def poison(job: Job, field: str, value: float, *, session: int = 1, trial: int =
 
 def poison_later(monkeypatch: pytest.MonkeyPatch, job: Job, field: str, value: float) -> None:
     """As `poison`, once the model has had its warm start."""
-    monkeypatch.setattr(starts, "warm_start", lambda model, cohort: poison(job, field, value))
+
+    def poisoned(model: object, cohort: object) -> list[object]:
+        poison(job, field, value)
+        return []
+
+    monkeypatch.setattr(starts, "warm_start", poisoned)
 
 
 def test_best_pt_is_the_epoch_with_the_best_validation_elbo(tmp_path: Path) -> None:
@@ -100,7 +105,7 @@ def test_every_epoch_is_logged_and_reported(tmp_path: Path) -> None:
         parts = line["neural_nats"] + line["body_nats"] - line["kl_nats"]
         assert parts == pytest.approx(line["validation_elbo_nats"], rel=1e-5)
         assert line["refused_steps"] == 0
-    assert reports.events[0] == {"total_epochs": 3, "first_epoch": 0, "label": "fit"}
+    assert {"total_epochs": 3, "first_epoch": 0, "label": "fit"} in reports.events
     told = [event for event in reports.events if "epoch" in event]
     assert [event.items() <= line.items() for event, line in zip(told, lines, strict=True)] == [True] * 3
 

@@ -69,7 +69,11 @@ def test_a_start_with_bad_signs_gives_way_to_one_with_good_signs(
     outcome = run(job, reports=reports)
     assert outcome.kept == 1
     assert validation_elbo(job) == outcome.starts[1].elbo_nats
-    warned = [message.split(": ")[1] for message in reports.messages if message.startswith(("warning: start", "warning: restart"))]
+    warned = [
+        message.split(": ")[1]
+        for message in reports.messages
+        if message.startswith(("warning: start", "warning: restart"))
+    ]
     assert warned == ["start 1 of 3", "start 3 of 3", "restart 1", "restart 2"]
 
 
