@@ -39,6 +39,7 @@ def scene_of(
         batch.body[:, 0] if happened.body is None else happened.body[0],
         happened.latent[0],
         None if happened.actuator is None else happened.actuator[0],
+        when=batch.when,
     )
 
 
@@ -68,7 +69,7 @@ def scene_part_way(
     if posterior.objective is not None:
         objective = posterior.objective.transpose(0, 1)
     given = given_of(model, seen, noise, posterior.objective, None, None)
-    groups = groups_of(model, happened, posterior.objective, batch.session, batch.input)
+    groups = groups_of(model, happened, posterior.objective, batch.session, batch.input, batch.when)
     past = Past(bins, groups, model.loop.history(given, happened, bins - 1))
     now = {name: past.from_here(values)[:, 0] for name, values in groups.items()}
     objective = past.from_here(objective)
@@ -85,6 +86,7 @@ def scene_part_way(
         now["latents"],
         now.get("actuator"),
         past=past,
+        when=batch.when,
     )
 
 

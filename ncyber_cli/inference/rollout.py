@@ -29,6 +29,7 @@ class Scene:
     actuator: Float[Tensor, "trial n_control"] | None = None  # in the first bin; None: the muscle at rest
     silent: Bool[Tensor, " n_latent"] | None = None  # latents that are held at zero
     past: Past | None = None  # of trials that are taken over part way
+    when: Float[Tensor, " trial"] | None = None  # on the sessions' clocks; None: their readouts do not drift
 
     def from_here(self, whole: Float[Tensor, "trial time feature"]) -> Float[Tensor, "trial later feature"]:
         """Values of whole trials in the scene's own bins."""
@@ -109,7 +110,7 @@ def rollout(
 ) -> dict[str, Float[Tensor, "trial time feature"]]:
     """One sample of the model's future, as the groups of a results file; the arguments are those of `play`."""
     happening = play(model, scene, noise, closed=closed, noisy=noisy, plant=plant)
-    found = groups_of(model, happening.trajectory, happening.objective, scene.session, scene.input)
+    found = groups_of(model, happening.trajectory, happening.objective, scene.session, scene.input, scene.when)
     return found if scene.past is None else scene.past.followed_by(found)
 
 
@@ -119,6 +120,7 @@ def groups_of(
     objective: Tensor | None,
     session: Int[Tensor, " trial"],
     given: Float[Tensor, "trial time n_input"],
+    when: Float[Tensor, " trial"] | None,
 ) -> dict[str, Float[Tensor, "trial time feature"]]:
     """The groups of a results file, with controls and objectives of the step that ends in each bin."""
     groups = {
@@ -130,7 +132,7 @@ def groups_of(
     }
     found = {name: values.transpose(0, 1) for name, values in groups.items() if values is not None}
     emission = model.loop.emission
-    rates = emission.rate(emission.predictor(found["latents"], session), session)
+    rates = emission.rate(emission.predictor(found["latents"], session, when), session)
     return found | {"rates": model.loop.at_floor(rates, session, given)}
 
 

@@ -34,11 +34,6 @@ class Activity:
         return replace(self, **timed)
 
 
-def emits_counts(emission: Emission) -> bool:
-    """Whether all units are log-linear."""
-    return bool(emission.log_linear_units().all())
-
-
 def log_linear_units(emission: Emission, sessions: Sequence[Session]) -> list[NDArray[np.bool_]]:
     """Which units of each session are log-linear, with a spread like that of counts, (unit,)."""
     table = emission.log_linear_units().cpu().numpy()

@@ -24,7 +24,6 @@ from ncyber_cli.inference.encoder import ReadIn
 from ncyber_cli.model.layout import Layout
 from ncyber_cli.model.readout_prior import ReadoutPrior
 from ncyber_cli.spec import Inference
-from ncyber_cli.training.activity import emits_counts
 from ncyber_cli.training.checkpoint import Checkpoint
 from ncyber_cli.training.common_basis import AreaBasis, SessionAlignment
 from ncyber_cli.training.describe_latents import MOST_TRIALS, mean_latents
@@ -113,17 +112,16 @@ def _fitted(values: NDArray[np.float64], n_time: int) -> NDArray[np.float64]:
 @torch.no_grad()
 def _predict_read_ins(model: NeuroModel, known: NeuroModel, cohort: Cohort, layout: Layout) -> None:
     """Weights into the encoder, and into the causal reader, by the law that the known neurons follow."""
-    log_linear = emits_counts(known.loop.emission)
     encodable = [~torch.tensor(each.held_out) for each in layout.sessions]
     new = [torch.from_numpy(~session.held_out) for session in cohort.sessions]
-    inputs = torch.cat([_tuning(known, index, kept, log_linear) for index, kept in enumerate(encodable)])
+    inputs = torch.cat([_tuning(known, index, kept) for index, kept in enumerate(encodable)])
     for target, source in _tables(model, known):
         wanted = torch.cat([len(kept) * source[i, : len(kept)][kept] for i, kept in enumerate(encodable)])
         law = _ridge(inputs.double(), wanted.double()).to(target)
         target.zero_()
         for index, kept in enumerate(new):
             units = kept.nonzero()[:, 0]
-            target[index, units] = _tuning(model, index, kept, log_linear) @ law / len(kept)
+            target[index, units] = _tuning(model, index, kept) @ law / len(kept)
     for part, other in zip(_read_ins(model), _read_ins(known), strict=True):
         part.offset.copy_(other.offset.mean(0).expand_as(part.offset))
 
@@ -139,11 +137,12 @@ def _tables(model: NeuroModel, known: NeuroModel) -> list[tuple[Tensor, Tensor]]
     return [(target.data, source.data) for target, source in paired]
 
 
-def _tuning(model: NeuroModel, session: int, kept: Tensor, log_linear: bool) -> Float[Tensor, "neuron n_latent"]:
+def _tuning(model: NeuroModel, session: int, kept: Tensor) -> Float[Tensor, "neuron n_latent"]:
     """What a standardised observation of each kept neuron says of the latents: its score, to first order."""
-    readout, scale = model.loop.emission.readout[session, : len(kept)][kept], model.encoder.unit_scale[session]
-    kept_scale = scale[: len(kept)][kept][:, None]
-    return readout * kept_scale if log_linear else readout / kept_scale
+    emission, units = model.loop.emission, slice(len(kept))
+    readout, scale = emission.readout[session, units][kept], model.encoder.unit_scale[session, units][kept][:, None]
+    log_linear = emission.log_linear_units()[session, units][kept][:, None]
+    return torch.where(log_linear, readout * scale, readout / scale)
 
 
 def _ridge(inputs: Tensor, wanted: Tensor) -> Tensor:
