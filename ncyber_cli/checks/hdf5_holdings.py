@@ -7,11 +7,8 @@ from collections.abc import Iterator
 import h5py
 import numpy as np
 
-from ncyber_cli.checks.holding import Holding, rate_hz
+from ncyber_cli.checks.holding import Holding, all_missing, first_rows, rate_hz
 from ncyber_cli.data.columns import text
-
-_PEEK = 2000  # rows that tell times from counts from traces
-_MOST_PEEKED = 1 << 20  # values of one dataset
 
 
 def hdf5_objects(file: h5py.File) -> Iterator[Holding]:
@@ -19,8 +16,7 @@ def hdf5_objects(file: h5py.File) -> Iterator[Holding]:
     file.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
     for item in found:
         numeric = item.dtype.kind in "biuf"
-        width = int(np.prod(item.shape[1:])) if item.ndim else 1
-        first = item[: max(1, min(_PEEK, _MOST_PEEKED // max(width, 1)))] if numeric and item.ndim else np.zeros(0)
+        first = first_rows(item)
         rising = item.ndim == 1 and len(first) > 1 and bool(np.all(np.diff(first) > 0))
         counts = first.size > 0 and bool(np.all((first >= 0) & (first == np.round(first))))
         kind = str(item.dtype) if numeric else "text" if h5py.check_string_dtype(item.dtype) else "other"
@@ -33,5 +29,6 @@ def hdf5_objects(file: h5py.File) -> Iterator[Holding]:
             rate_hz(item) if timed else None,
             rising=rising,
             counts=counts,
+            empty=all_missing(first),
             span_s=(float(item[0]), float(item[-1])) if timed else None,
         )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
-_PEEK = 2000  # steps that tell a rate
+_PEEK = 2000  # rows that tell a rate, and times from counts from traces
+_MOST_PEEKED = 1 << 20  # values of one dataset
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Holding:
     above: tuple[str, ...] = ()  # neurodata_types of the groups around it, outermost first
     rising: bool = False  # one axis of ascending numbers, as times are
     counts: bool = False  # whole numbers of zero and more
+    empty: bool = False  # its first values are all NaN
     span_s: tuple[float, float] | None = None  # first to last time
     areas: dict[str, int] = field(default_factory=dict)  # units or channels by area, as far as the file says
 
@@ -45,6 +49,19 @@ class FileHoldings:
     session: str = ""
     start: str = ""  # when the session started, as the file writes it
     remarks: list[str] = field(default_factory=list)  # what the lab should know before it reads the file
+
+
+def first_rows(data: h5py.Dataset) -> NDArray[Any]:
+    """The first rows of a dataset of numbers; nothing of any other."""
+    if data.dtype.kind not in "biuf" or data.ndim == 0:
+        return np.zeros(0)
+    width = int(np.prod(data.shape[1:]))
+    rows: NDArray[Any] = data[: max(1, min(_PEEK, _MOST_PEEKED // max(width, 1)))]
+    return rows
+
+
+def all_missing(rows: NDArray[Any]) -> bool:
+    return rows.dtype.kind == "f" and rows.size > 0 and bool(np.isnan(rows).all())
 
 
 def rate_hz(times: h5py.Dataset) -> float | None:

@@ -7,7 +7,7 @@ from collections import Counter
 import h5py
 import numpy as np
 
-from ncyber_cli.checks.holding import Holding, digits, rate_hz
+from ncyber_cli.checks.holding import Holding, all_missing, digits, first_rows, rate_hz
 from ncyber_cli.data.columns import text, texts
 from ncyber_cli.data.nwb_objects import is_intervals, is_series, is_units, neurodata_type, typed_groups
 from ncyber_cli.data.nwb_tables import column_names
@@ -81,4 +81,5 @@ def _series(group: h5py.Group, path: str, above: tuple[str, ...]) -> Holding:
         rate = float(start.attrs["rate"])
         span_s = (float(start[()]), float(start[()]) + max(n_sample - 1, 0) / rate)
     unit = text(data.attrs.get("unit", ""))
-    return Holding(path, neurodata_type(group), data.shape, unit, rate, above=above, span_s=span_s)
+    empty = all_missing(first_rows(data))
+    return Holding(path, neurodata_type(group), data.shape, unit, rate, above=above, span_s=span_s, empty=empty)

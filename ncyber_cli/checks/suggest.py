@@ -13,6 +13,7 @@ _FORCE = re.compile(r"force|torque|perturb", re.IGNORECASE)
 _SILENCING = re.compile(r"silenc|inactivat|inhibit", re.IGNORECASE)
 _STIMULUS = re.compile(r"stim|opto|laser|current", re.IGNORECASE)
 _ACTIVITY = re.compile(r"gcamp|trace|neur|dff|calcium|spike|rate|activity", re.IGNORECASE)
+_EVENTS = re.compile(r"deconv|event|spike", re.IGNORECASE)
 _TRUTH = re.compile(r"target|goal", re.IGNORECASE)
 _MEANINGS = (("position", re.compile(r"pos", re.IGNORECASE)), ("velocity", re.compile(r"vel", re.IGNORECASE)))
 
@@ -28,12 +29,19 @@ def spec_lines(held: FileHoldings) -> list[str]:
 
 def _nwb_lines(objects: Sequence[Holding]) -> list[str]:
     neural = [(_neural_kind(held), held) for held in objects]
-    found = [(kind, held) for kind, held in neural if kind]
+    found = sorted(
+        [(kind, held) for kind, held in neural if kind], key=lambda pair: not _is_preferred(pair[1], objects)
+    )
     kind = next((kind for kind in ("spikes", "calcium", "lfp") for known, _ in found if known == kind), "")
-    lines = [f"  bin_s: {0.02 if kind == 'spikes' else 0.1}", *_trial_lines(objects), "  neural:"]
+    frames = [held.rate_hz for known, held in found if known == kind == "calcium" and held.rate_hz]
+    bin_s = 0.02 if kind == "spikes" else 1 / min(frames) if frames else 0.1
+    lines = [f"  bin_s: {bin_s:.3g}", *_trial_lines(objects), "  neural:"]
     for known, held in found:
         line = f"    - {{source: {_name(held, objects)}, kind: {known}{_area(held)}}}"
-        lines.append(line if known == kind else f"#{line[1:]}    # or beside it, with an area of its own")
+        if known == kind and _is_preferred(held, objects):
+            lines.append(line)
+        else:
+            lines.append(f"#{line[1:]}    # or {'beside it, with an area of its own' if known != kind else 'this'}")
     if not found:
         lines.append("    # no units, calcium or LFP found: name a series below and its kind")
     moving = [held for held in objects if _neural_kind(held) == "" and _is_movement(held)]
@@ -41,6 +49,10 @@ def _nwb_lines(objects: Sequence[Holding]) -> list[str]:
 
 
 def _hdf5_lines(objects: Sequence[Holding]) -> list[str]:
+    names = {held.path for held in objects}
+    for layout, mark in (("lfads_torch", "train_encod_data"), ("nlb", "train_spikes_heldin")):
+        if mark in names:
+            return _benchmark_lines(layout, names)
     clocks = [held for held in objects if held.rising and re.search("time|clock", held.path, re.IGNORECASE)]
     sampled = [(held, clock) for held in objects for clock in clocks if held.shape[:1] == clock.shape]
     numeric = [(held, clock) for held, clock in sampled if held.kind not in ("text", "other") and held is not clock]
@@ -65,6 +77,18 @@ def _hdf5_lines(objects: Sequence[Holding]) -> list[str]:
     return lines + _signal_lines(moving, lambda held: f"source: {held.path}, time: {clock.path}")
 
 
+def _benchmark_lines(layout: str, names: set[str]) -> list[str]:
+    lines = [
+        f"  layout: {layout}",
+        "  bin_s: 0.005    # the file does not say: as its makers binned it",
+        "  neural:",
+        "    - {source: spikes, kind: spikes}",
+        "  held_out: {column: heldout}",
+        "  split: {column: split}",
+    ]
+    return lines + ["  behavior:", "    behavior: {source: behavior}"] * ("train_behavior" in names)
+
+
 def _trial_lines(objects: Sequence[Holding]) -> list[str]:
     tables = [held for held in objects if held.is_intervals and held.shape[0] > 1]
     tables.sort(key=lambda held: (not held.path.endswith("trials"), held.path.endswith("epochs"), -held.shape[0]))
@@ -82,9 +106,12 @@ def _events(table: Holding) -> str:
 
 def _signal_lines(moving: Sequence[Holding], address: Callable[[Holding], str]) -> list[str]:
     behavior, inputs = [], []
-    names = _signal_names(moving)
+    names = _signal_names([held for held in moving if not held.empty])
     for held in moving:
         last = _last(held)
+        if held.empty:
+            behavior.append(f"  # {_quoted(last)}: all NaN")
+            continue
         if _TRUTH.search(last):  # what the animal is after is never an input, it is what the model has to find
             continue
         if _SILENCING.search(last):
@@ -96,7 +123,8 @@ def _signal_lines(moving: Sequence[Holding], address: Callable[[Holding], str]) 
             continue
         unit = f", unit: {_quoted(held.unit)}" if held.unit else ""
         behavior.append(f"    {_quoted(names[held.path])}: {{{address(held)}{unit}}}")
-    return (["  behavior:", *behavior] if behavior else []) + (["  inputs:", *inputs] if inputs else [])
+    named = any(not line.startswith("  #") for line in behavior)
+    return (["  behavior:"] * named + behavior if behavior else []) + (["  inputs:", *inputs] if inputs else [])
 
 
 def _signal_names(moving: Sequence[Holding]) -> dict[str, str]:
@@ -113,8 +141,16 @@ def _neural_kind(held: Holding) -> str:
     if held.is_units:
         return "spikes"
     if held.kind == "RoiResponseSeries":
-        return "calcium"
+        return "events" if _EVENTS.search(_last(held)) else "calcium"
     return "lfp" if held.kind == "ElectricalSeries" and "LFP" in held.above else ""
+
+
+def _is_preferred(held: Holding, objects: Sequence[Holding]) -> bool:
+    """Traces are offered in one form: dF/F where there is any, else the raw fluorescence; other sources always."""
+    if held.kind != "RoiResponseSeries":
+        return True
+    relative = any("DfOverF" in other.above for other in objects)
+    return ("DfOverF" in held.above) == relative
 
 
 def _area(held: Holding) -> str:

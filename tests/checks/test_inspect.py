@@ -135,6 +135,33 @@ def test_the_lines_offered_for_hdf5_read_it(tmp_path: Path) -> None:
     assert set(read.behavior) == {"velocity"}
 
 
+@pytest.mark.parametrize(
+    ("layout", "names"),
+    [
+        ("lfads_torch", ("train_encod_data", "train_recon_data", "valid_encod_data", "valid_recon_data")),
+        ("nlb", ("train_spikes_heldin", "train_spikes_heldout", "eval_spikes_heldin", "eval_spikes_heldout")),
+    ],
+)
+def test_the_lines_offered_for_benchmark_layouts_read_them(layout: str, names: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "benchmark.h5"
+    with h5py.File(path, "w") as file:
+        for name in names:
+            file[name] = np.zeros((10, 20, 8 if "recon" in name else 5), dtype=np.uint8)
+        file["train_behavior"] = np.ones((10, 20, 2))
+    read = read_as_offered(path, tmp_path)
+    assert f"layout: {layout}" in "\n".join(spec_lines(holdings(path)))
+    assert read.neural[0].columns["heldout"].sum() == (3 if layout == "lfads_torch" else 5)
+    assert read.behavior["behavior"].values.shape == (20, 20, 2)
+
+
+def test_what_is_all_nan_is_not_offered(nwb: Path) -> None:
+    with h5py.File(nwb, "r+") as file:
+        file["processing/behavior/hand_vel/data"][:] = np.nan
+    lines = spec_lines(holdings(nwb))
+    assert "  # hand_vel: all NaN" in lines
+    assert not any("source: hand_vel" in line for line in lines)
+
+
 def test_a_file_without_times_is_listed_with_the_question_left_open(tmp_path: Path) -> None:
     path = tmp_path / "plain.h5"
     with h5py.File(path, "w") as file:
