@@ -79,8 +79,9 @@ def held_out_units(
 ) -> NDArray[np.bool_]:
     """Which of the kept units are held out, (unit,). A fraction draws at least one of each kind, by seed and session.
 
-    A source without the column holds nothing out where another has it. Listed ids that this session lacks are passed over here (other sessions may have them). Raises
-    DataError for a missing or non-boolean column, and if nothing is left to encode.
+    A source without the column holds nothing out where another has it. Listed ids that this session lacks are passed
+    over here (other sessions may have them). Raises DataError for a missing or non-boolean column, and if nothing is
+    left to encode.
     """
     held = np.zeros(len(unit_id), dtype=np.bool_)
     if rule is None:
