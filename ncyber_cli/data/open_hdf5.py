@@ -2,7 +2,7 @@
 
 HDF5 follows external links, external storage and virtual sources without a word, so a crafted file
 could make a run read any file of the machine. Every such reference is resolved before the file is
-used, in the file itself and in the files it links to.
+used, in the file itself and in the files it links to. A dataset that declares what it cannot hold is refused too.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from h5py import h5d, h5f, h5l, h5o
 from ncyber_cli.errors import DataError
 
 _CHUNK = 1 << 22
+_LARGE = 1 << 32  # bytes; below it even an empty dataset fits a laptop
+_LARGEST_RATIO = 1100  # of gzip, which packs zeros 1030 to 1
 
 
 @contextmanager
@@ -34,7 +36,7 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     _refuse_foreign(path)
     try:
         with h5py.File(path, "r") as file:
-            _refuse_outside(file, path.resolve(), seen=set())
+            _refuse_unsafe(file, path.resolve())
             yield file
     except OSError as error:
         raise DataError(
@@ -69,6 +71,17 @@ def _refuse_foreign(path: Path) -> None:
         )
 
 
+def _refuse_unsafe(file: h5py.File, path: Path) -> None:
+    try:
+        _refuse_outside(file, path, seen=set())
+    except (RuntimeError, KeyError, ValueError, TypeError) as error:  # h5py's words for objects that cannot be opened
+        raise DataError(
+            f"holds objects that cannot be opened ({error})",
+            where=str(path),
+            remedy="the file is damaged: copy it again",
+        ) from error
+
+
 def _refuse_outside(file: h5py.File, path: Path, seen: set[Path]) -> None:
     """Check every link and dataset of `file`, then of the files it links to. `path` is resolved."""
     seen.add(path)
@@ -82,6 +95,8 @@ def _refuse_outside(file: h5py.File, path: Path, seen: set[Path]) -> None:
         if plist.get_layout() == h5d.VIRTUAL:
             sources = {plist.get_virtual_filename(index) for index in range(plist.get_virtual_count())}
             linked += [(f"{path}:{name}", source) for source in sources if source != "."]  # "." is itself
+        elif not plist.get_external_count():
+            _refuse_absurd(dataset, where=f"{path}:{name}")
     for where, name in linked:
         target = path.parent / name
         if not target.exists() and Path(name).exists():
@@ -92,6 +107,17 @@ def _refuse_outside(file: h5py.File, path: Path, seen: set[Path]) -> None:
             continue
         with h5py.File(resolved, "r") as target_file:
             _refuse_outside(target_file, resolved, seen)
+
+
+def _refuse_absurd(dataset: h5d.DatasetID, *, where: str) -> None:
+    """A dataset that says it is far larger than what is stored of it could unpack to would only fill the memory."""
+    declared = dataset.get_space().get_simple_extent_npoints() * dataset.get_type().get_size()
+    if declared > _LARGE and declared > _LARGEST_RATIO * dataset.get_storage_size():
+        raise DataError(
+            f"declares {declared / 1e9:.4g} GB and stores {dataset.get_storage_size()} bytes",
+            where=where,
+            remedy="the file was never filled, or is not what it says: ask whoever made it",
+        )
 
 
 def _refuse_path(target: Path, folder: Path, *, where: str, what: str) -> None:

@@ -129,6 +129,16 @@ def test_virtual_source_out_of_the_folder_is_refused(folders: tuple[Path, Path])
             assert "external link" in refused(inside / "main.h5")
 
 
+@pytest.mark.parametrize("chunks", [None, (1 << 20, 1)], ids=["contiguous", "chunked"])
+def test_absurd_sizes_are_refused_before_anything_is_read(tmp_path: Path, chunks: tuple[int, int] | None) -> None:
+    with h5py.File(tmp_path / "main.h5", "w") as file:
+        file.create_dataset("deep/x", (1 << 40, 1), "f8", chunks=chunks)
+        file.create_dataset("modest", (1 << 20,), "f8")  # never filled, and harmless
+    said = refused(tmp_path / "main.h5")
+    assert f"{tmp_path / 'main.h5'}:deep/x" in said
+    assert "declares 8796 GB and stores 0 bytes" in said
+
+
 def test_soft_links_stay_within_the_file(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "main.h5", "w") as file:
         file["x"] = 2.0
@@ -136,6 +146,23 @@ def test_soft_links_stay_within_the_file(tmp_path: Path) -> None:
         file["dangling"] = h5py.SoftLink("/absent")
     with open_hdf5(tmp_path / "main.h5") as file:
         assert file["soft"][()] == 2.0
+
+
+def test_an_input_is_left_as_it_was(tmp_path: Path) -> None:
+    """Not even the times that HDF5 could write into a file that it holds open."""
+    path = tmp_path / "main.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = np.arange(100.0)
+    before, digest = path.stat(), file_sha256(path)
+    with open_hdf5(path) as file:
+        assert file["x"][()].sum() == 4950
+        with pytest.raises(OSError, match="no write intent"):
+            file["x"][0] = 1.0
+    assert (path.stat().st_mtime_ns, path.stat().st_size, file_sha256(path)) == (
+        before.st_mtime_ns,
+        before.st_size,
+        digest,
+    )
 
 
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
