@@ -11,8 +11,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from ncyber_cli import __version__
-from ncyber_cli.commands.compare import compare
 from ncyber_cli.commands.adapt import adapt
+from ncyber_cli.commands.compare import compare
 from ncyber_cli.commands.design import design
 from ncyber_cli.commands.evaluate import evaluate
 from ncyber_cli.commands.fit import fit
@@ -45,7 +45,10 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(epilog="Start with: ncyber init --out spec.yaml, then ncyber validate spec.yaml, then ncyber fit.")
+@app.callback(
+    epilog="Start with: ncyber init --out spec.yaml, then ncyber validate spec.yaml, then ncyber fit. Recordings on "
+    "their bins are kept in .ncyber_cache beside them (NCYBER_CACHE: another folder, or off); it may be deleted."
+)
 def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")

@@ -5,8 +5,14 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from ncyber_cli.data.recording import Recording, Session
 from ncyber_cli.data.unit_names import group_name
 from ncyber_cli.spec import Data
+
+
+def named_after_file(recorded: Recording | Session) -> bool:
+    """Whether neither the spec nor an NWB file named the animal; plain HDF5 has no place for its name."""
+    return recorded.path.suffix == ".nwb" and recorded.animal == group_name(recorded.path.stem)
 
 
 def animal_name(path: Path, data: Data, written: str) -> str:

@@ -131,6 +131,13 @@ def test_a_source_that_a_file_lacks_is_named_where_it_has_others() -> None:
     assert (found.check, found.grade) == ("sources_that_no_file_has", Grade.error)
 
 
+def test_an_animal_that_only_the_file_names_is_said_aloud() -> None:
+    nobody = session(animal="a1")
+    assert only(list(check_cohort([nobody], spec()))).check == "animals_named_after_files"
+    named = spec(**{"data.animal_of": {"a1.nwb": "a1"}})
+    assert list(check_cohort([nobody], named)) == []
+
+
 def hand(name: str, change: Any) -> dict[str, Sampled]:
     known = recording().behavior
     values, time_s = change(known[name].values.copy(), known[name].time_s)
