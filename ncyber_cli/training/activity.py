@@ -28,9 +28,9 @@ class Activity:
     scale: Array  # (unit,)
     inside: NDArray[np.bool_]  # (trial, time)
 
-    def first(self, most: int) -> Activity:
-        """The first trials, at most so many."""
-        timed = {name: getattr(self, name)[:most] for name in ("trials", "observation", "smooth", "inside")}
+    def of(self, rows: NDArray[np.int64]) -> Activity:
+        """Of these trials alone."""
+        timed = {name: getattr(self, name)[rows] for name in ("trials", "observation", "smooth", "inside")}
         return replace(self, **timed)
 
 

@@ -62,7 +62,7 @@ def begin_adapted(model: NeuroModel, parent: Checkpoint, layout: Layout, cohort:
         model.readers.ready = False
     known = assemble(parent.spec, parent.layout, torch.Generator().manual_seed(0))
     known.load_state_dict(parent.model_state)
-    _as_the_known_are(model, known)
+    _as_the_known_are(model, known, parent.layout)
     adopt(model, parent, layout)
     basis = [AreaBasis.from_plain(plain) for plain in parent.layout.latent_basis]
     alignments = warm_start(model, cohort, basis)
@@ -74,8 +74,13 @@ def begin_adapted(model: NeuroModel, parent: Checkpoint, layout: Layout, cohort:
 
 
 @torch.no_grad()
-def _as_the_known_are(model: NeuroModel, known: NeuroModel) -> None:
-    """Quantities of animals without a prior begin at the mean of the known animals."""
+def _as_the_known_are(model: NeuroModel, known: NeuroModel, layout: Layout) -> None:
+    """What has no prior and no start from data begins at the mean of the known animals and neurons."""
+    for name, table in known.loop.emission.named_parameters():
+        if name not in ("readout", "offset") and not name.startswith("drift."):
+            rows = torch.cat([table[index, : len(each.unit_id)] for index, each in enumerate(layout.sessions)])
+            target = model.loop.emission.get_parameter(name)
+            target.copy_(rows.mean(0).expand_as(target))
     if model.loop.body is not None and known.loop.body is not None:
         scale, usual = model.loop.body.residual, known.loop.body.residual.scale.log().mean(0).exp()
         scale.scale.copy_(usual.expand_as(scale.scale).maximum(scale.floor))
@@ -139,10 +144,10 @@ def _tables(model: NeuroModel, known: NeuroModel) -> list[tuple[Tensor, Tensor]]
 
 def _tuning(model: NeuroModel, session: int, kept: Tensor) -> Float[Tensor, "neuron n_latent"]:
     """What a standardised observation of each kept neuron says of the latents: its score, to first order."""
-    emission, units = model.loop.emission, slice(len(kept))
-    readout, scale = emission.readout[session, units][kept], model.encoder.unit_scale[session, units][kept][:, None]
-    log_linear = emission.log_linear_units()[session, units][kept][:, None]
-    return torch.where(log_linear, readout * scale, readout / scale)
+    emission = model.loop.emission
+    tables = emission.readout[session], model.encoder.unit_scale[session], emission.log_linear_units()[session]
+    readout, scale, log_linear = (table[: len(kept)][kept] for table in tables)
+    return readout * torch.where(log_linear, scale, 1 / scale)[:, None]
 
 
 def _ridge(inputs: Tensor, wanted: Tensor) -> Tensor:

@@ -23,16 +23,20 @@ Array = NDArray[np.float64]
 
 
 def describe_latents(model: NeuroModel, cohort: Cohort, inference: Inference) -> list[AreaBasis]:
-    """Mean and spread of every area's latents over training trials, and what the sessions say of them together."""
+    """Mean and spread of every area's latents over training trials, and what the sessions say of them together.
+
+    Trials in which the model's latents are not finite are passed over.
+    """
     areas = model.loop.brain.areas
     log_linear = log_linear_units(model.loop.emission, cohort.sessions)
-    activities = [smoothed_activity(*pair) for pair in zip(cohort.sessions, log_linear, strict=True)]
-    latents = [
-        mean_latents(model, cohort, index, activity.trials[:MOST_TRIALS], inference)
-        for index, activity in enumerate(activities)
-    ]
-    inside = [activity.inside[:MOST_TRIALS] for activity in activities]
-    rows = np.concatenate([each[where] for each, where in zip(latents, inside, strict=True)])
+    activities, latents = [], []
+    for index, (session, units) in enumerate(zip(cohort.sessions, log_linear, strict=True)):
+        activity = smoothed_activity(session, units)
+        found = mean_latents(model, cohort, index, activity.trials[:MOST_TRIALS], inference)
+        sound = np.flatnonzero(np.isfinite(found).all(axis=(1, 2)))
+        activities.append(activity.of(sound))
+        latents.append(found[sound])
+    rows = np.concatenate([each[activity.inside] for each, activity in zip(latents, activities, strict=True)])
     mean, parts = rows.mean(axis=0), area_parts(areas)
     spread = [_root(np.cov(rows[:, part].T).reshape(part.stop - part.start, -1)) for part in parts]
     evidence = []
@@ -40,7 +44,7 @@ def describe_latents(model: NeuroModel, cohort: Cohort, inference: Inference) ->
         whitened = np.concatenate(
             [(each[:, :, part] - mean[part]) @ np.linalg.inv(root) for part, root in zip(parts, spread, strict=True)], 2
         )
-        evidence.append(area_evidence(session, activity.first(MOST_TRIALS), whitened, areas))
+        evidence.append(area_evidence(session, activity, whitened, areas))
     return [
         AreaBasis(mean[part], root, mean_of([each[area] for each in evidence if area in each]))
         for area, (part, root) in enumerate(zip(parts, spread, strict=True))
