@@ -13,7 +13,6 @@ import typer
 from ncyber_cli import __version__
 from ncyber_cli.commands.adapt import adapt
 from ncyber_cli.commands.compare import compare
-from ncyber_cli.commands.adapt import adapt
 from ncyber_cli.commands.design import design
 from ncyber_cli.commands.evaluate import evaluate
 from ncyber_cli.commands.fit import fit

@@ -232,8 +232,6 @@ def _write_summary(folder: RunFolder, job: Job, outcome: FitOutcome, found: Mapp
     chosen_on = "validation" if outcome.has_validation else "train"
     if job.parent is not None:
         chosen_on = "none, the last is kept"
-    if job.parent is not None:
-        chosen_on = "none, the last is kept"
     fitted = {"starts": starts, "kept_start": outcome.kept, "epoch_chosen_on": chosen_on, "device": str(job.device)}
     write_summary(folder.summary, provenance, {**found, **fitted, "alignment": outcome.alignment})
 
