@@ -198,7 +198,7 @@ class Data(Part):
     def _consistent(self) -> Data:
         aligned = self.layout is not None or any("trial" in (source.axes or ()) for source in self.neural)
         if (self.trials is not None) + (self.windows is not None) + aligned != 1:
-            raise ValueError("write one of trials (a table), windows (continuous), layout, or a source with a trial axis")
+            raise ValueError("write one of trials (a table), windows, layout, or a source with a trial axis")
         return self
 
 

@@ -7,7 +7,6 @@ from collections.abc import Hashable, Iterator, Sequence
 
 from ncyber_cli.checks.registry import Grade, Remark, cohort_check
 from ncyber_cli.data.absent import nowhere, with_shared_body
-from ncyber_cli.data.animal_name import named_after_file
 from ncyber_cli.data.recording import Session
 from ncyber_cli.spec import Spec
 
@@ -44,7 +43,7 @@ def sources_that_some_files_lack(sessions: Sequence[Session], spec: Spec) -> Ite
 def animals_named_after_files(sessions: Sequence[Session], spec: Spec) -> Iterator[Remark]:
     """Two files of one animal would be two animals."""
     for session in sessions:
-        if named_after_file(session) and session.path.name not in spec.data.animal_of:
+        if session.nameless:
             what = f"names no subject: its animal is called {session.animal}"
             yield str(session.path), what, f"write data: {{animal_of: {{{session.path.name}: NAME}}}}"
 

@@ -112,6 +112,7 @@ def prepare(recording: Recording, spec: Spec, labels: Mapping[str, Sequence[str]
         trials=_kept_rows(recording.trials, grid.rows),
         unit_label=[label for each in zip(data.neural, streams, chosen, strict=True) for label in _labels(*each)],
         absent=absent_sources(recording, spec),
+        nameless=recording.nameless,
     )
     return silence(session, spec)
 

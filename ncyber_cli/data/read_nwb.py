@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 
 from ncyber_cli.data.absent import read_behavior, read_streams
-from ncyber_cli.data.animal_name import animal_name
+from ncyber_cli.data.animal_name import animal_name, is_nameless
 from ncyber_cli.data.columns import text
 from ncyber_cli.data.nwb_objects import NwbObjects
 from ncyber_cli.data.nwb_series import read_neural_series, read_sampled
@@ -62,6 +62,7 @@ def _recording(file: h5py.File, path: Path, sha256: str, data: Data) -> Recordin
         },
         trials=None if data.trials is None else _intervals(objects, data.trials.table),
         absent=absent,
+        nameless=is_nameless(path, data, subject),
     )
 
 

@@ -73,6 +73,7 @@ class Recording:
     inputs: dict[str, Sampled]
     trials: IntervalTable | None
     absent: dict[str, str] = field(default_factory=dict)  # sources of the spec that the file lacks, and why
+    nameless: bool = False  # an NWB file without a subject id: the animal is called after the session or the file
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ class Session:
     unit_label: list[str] = field(default_factory=list)  # (unit,) who it is in every session; empty: nobody knows
     floor: NDArray[np.float64] | None = None  # (unit,) per bin while its area is silenced; None: no area ever is
     absent: dict[str, str] = field(default_factory=dict)  # sources of the spec that the file lacks, and why
+    nameless: bool = False  # as of the recording
 
     def clock(self) -> NDArray[np.float64]:
         """When each trial begins, (trial,): s of session time, or its place in line where the file keeps no time."""

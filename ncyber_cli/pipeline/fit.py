@@ -15,7 +15,6 @@ from typing import Any
 import torch
 
 from ncyber_cli.atomic import write_text
-from ncyber_cli.data.animal_name import named_after_file
 from ncyber_cli.data.batches import Cohort
 from ncyber_cli.data.recording import SPLIT_NAMES, TRAIN
 from ncyber_cli.errors import DataError, UsageError
@@ -121,7 +120,7 @@ def _read(spec: Spec, paths: Sequence[Path], progress: Progress) -> tuple[Cohort
     for session in cohort.sessions:
         if session.absent:
             progress.say(f"{session.path.name} has no {', '.join(session.absent)}: inferred from what it has")
-        if named_after_file(session):
+        if session.nameless:
             progress.say(f"{session.path.name} names no subject: its animal is called {session.animal}")
     return cohort, measure(spec, cohort)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,8 +119,12 @@ def _behavior_r2(run: OpenRun, session: Session, test: NDArray[np.int64]) -> flo
         training, validation = training[:kept], training[kept:]
     if not len(validation):
         return None
-    inside = session.mask[training]
-    sd = np.nanstd(session.body[training][inside].astype(np.float64), axis=0)
+    known = session.body[training][session.mask[training]].astype(np.float64)
+    recorded = ~np.isnan(known).all(axis=0)  # some sessions lack a signal, or all of them
+    if not recorded.any():
+        return None
+    session = replace(session, body=session.body[..., recorded])
+    sd = np.nanstd(known[:, recorded], axis=0)
     parts = [_examples(run, session, trials, np.where(sd > 0, sd, 1.0)) for trials in (training, validation, test)]
     score = behavior_r2(*parts)
     return score if np.isfinite(score) else None

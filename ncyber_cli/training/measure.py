@@ -118,6 +118,20 @@ def _per_animal(cohort: Cohort, values: list[NDArray[np.float64]]) -> list[NDArr
     ]
 
 
+def _recorded_mean(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over the rows that are recorded, (feature,); NaN where none is."""
+    n_row = (~np.isnan(rows)).sum(axis=0)
+    mean: NDArray[np.float64] = np.full(rows.shape[1], np.nan)
+    np.divide(np.nansum(rows, axis=0), n_row, out=mean, where=n_row > 0)
+    return mean
+
+
+def _of_others(means: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """(animal, feature), where what is never recorded of an animal is the mean over the others."""
+    every = np.array(means)
+    return np.where(np.isnan(every), _recorded_mean(every), every)
+
+
 def _shown_scales(cohort: Cohort, bodies: list[NDArray[np.float64]]) -> dict[str, Any]:
     """What the encoder is shown of behaviour, body or not. Raises DataError where a channel is never recorded."""
     first = cohort.sessions[0]
@@ -158,8 +172,8 @@ def _body_scales(
     low, high = np.nanpercentile(pooled[:, goal], [1, 99], axis=0)
     surprised = slice(n_position, None) if point_mass else slice(None)
     steps = [np.diff(body[:, :, surprised], axis=1) for body in bodies]
-    residual = [np.sqrt(np.nanmean(step**2, axis=0)) for step in _per_animal(cohort, steps)]
-    starts = [np.nanmean(start, axis=0) for start in _per_animal(cohort, [body[:, :1] for body in bodies])]
+    residual = np.sqrt(_of_others([_recorded_mean(step**2) for step in _per_animal(cohort, steps)]))
+    starts = _of_others([_recorded_mean(start) for start in _per_animal(cohort, [body[:, :1] for body in bodies])])
     has_velocity = 0 < n_position == sum(name.startswith("velocity_") for name in first.body_names)
     moved = slice(n_position, 2 * n_position) if has_velocity else slice(None)
     scale = np.ones(sd[moved].shape) if point_mass else sd[moved]

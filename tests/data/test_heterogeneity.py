@@ -167,8 +167,14 @@ def test_electrodes_without_location_leave_the_area_open(tmp_path: Path, missing
 def test_animals_are_named_by_the_spec_where_files_do_not(tmp_path: Path) -> None:
     path = save(with_units(), tmp_path / "file.nwb")
     assert session_of(path).animal == "mouse-1"
+    assert not session_of(path).nameless
     assert session_of(path, animal_of={"fi*.nwb": "m/1"}).animal == "m_1"
     assert session_of(path, animal_of={"other.nwb": "m1"}).animal == "mouse-1"
+    nobody = empty_file(subject_id=None)
+    add_units(nobody, TRAINS)
+    path = save(nobody, tmp_path / "nobody.nwb")
+    assert (session_of(path).animal, session_of(path).nameless) == ("day-1", True)
+    assert not session_of(path, animal_of={"nobody.nwb": "m1"}).nameless
     h5 = tmp_path / "plain.h5"
     with h5py.File(h5, "w") as file:
         file["x"] = RNG.normal(size=(100, 3))
