@@ -549,7 +549,7 @@ class Teacher(Part):
         "of several the mean is learned",
     )
     weight: Annotated[float, Field(gt=0, le=100)] = Field(
-        4.0, description="of the teacher's rates beside the data, at first; it fades over half of the training"
+        4.0, description="of the teacher's rates beside the data, at first; it fades to nothing until the end"
     )
 
 

@@ -25,7 +25,7 @@ from ncyber_cli.training.evaluate import Evaluation, choosing_trials, evaluate
 from ncyber_cli.training.place_prototypes import PrototypeChoice, place_prototypes
 from ncyber_cli.training.schedule import anneal, kl_weight, make_optimizer, set_learning_rate, settled
 from ncyber_cli.training.step import StepResult, train_step
-from ncyber_cli.training.teacher import Teacher, redrawn
+from ncyber_cli.training.teacher import Teacher
 
 _READ_EVERY = 20  # steps between two looks at which were refused
 _MOST_REFUSED, _EPOCH_REFUSED = 10, 3  # in a row, or a whole epoch of at least 3; a sound model loses one now and then
@@ -152,10 +152,7 @@ class Start:
         set_learning_rate(self.optimizer, self.spec.training.learning_rate, progress)
         anneal(model, self.maturity)
         batch = self.cohort.batch(picks).to(self.device)
-        targets = None
-        if self.teacher is not None:
-            targets = self.teacher.targets(picks, self.device, progress)
-            batch = redrawn(batch, targets, model.loop.emission, self.noise)
+        targets = None if self.teacher is None else self.teacher.targets(picks, self.device, progress)
         blinding = draw_blinding(batch, self.spec.inference, self.noise, progress)
         if self.hiding is not None:
             blinding = self.hiding.applied(blinding, batch, self.noise)
