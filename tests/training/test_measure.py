@@ -51,3 +51,13 @@ def test_who_has_nobody_to_differ_from_has_no_embedding() -> None:
     assert sizes("a", "b") == (2, 0)
     assert sizes("a", "a") == (0, 1)
     assert sizes("a", "a", "b") == (2, 1)
+
+
+def test_an_animal_whose_behavior_was_never_recorded_is_taken_for_the_others() -> None:
+    known, unknown = make_session("a", "s0"), make_session("b", "s1", seed=1)
+    unknown = replace(unknown, body=np.where(unknown.mask[..., None], np.nan, unknown.body))
+    spec = make_spec({"controller": {"kind": "setpoint"}, "body": {"kind": "point_mass"}})
+    layout = measure(spec, Cohort([known, unknown], ["a", "b"]))
+    assert np.isfinite(layout.residual_scale).all()
+    assert layout.residual_scale[1] == layout.residual_scale[0]
+    assert layout.body_start[1] == layout.body_start[0]
