@@ -18,6 +18,7 @@ def _metrics() -> dict[str, Any]:
         "gains": {"all": {"trials": 3, "seeds": 1, "channels": 4, "over": {"none": GAIN}, "by_start": {}}},
         "held_out": [{"animal": "m", "trials": 3, "co_bps": None}],
         "edges": [{"from": "M1", "to": "PMd", "nats_per_bin": 0.5, "standard_error": 0.1, "delay_s": 0.02}],
+        "connectome": {"rank_correlation": {"score": 0.8, "shuffled": 0.0, "p": 0.01}, "share_on_given": None},
         "agreement": {"m": {"objective": [0.9]}},
         "constants": {"m": {"mass": {"values": [1.0, 2.0], "unit": "kg"}}},
         "not_told_apart": {"m": ["mass differs between seeds"]},
