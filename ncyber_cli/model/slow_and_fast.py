@@ -1,7 +1,7 @@
 """Private noise of two speeds: each unit has a level of its own that wanders slowly, and a fast fluctuation about it.
 
 One AR(1), fitted one bin ahead, is drawn to the fluctuation and forgets the level: 10 frames ahead it foretells .23 -
-.42 of the variance of worms' neurons, and these two .37 - .53. What is known of both is a Kalman filter of two states a
+.42 of the variance of worms' neurons, and these two .37 - .54. What is known of both is a Kalman filter of two states a
 unit, exact over gaps; how much it knows does not depend on the data.
 """
 
