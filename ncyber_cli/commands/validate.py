@@ -50,14 +50,17 @@ def validate(
 def _findings(spec: Spec, spec_path: Path, data: list[str]) -> list[Finding]:
     from ncyber_cli.checks.registry import Finding
     from ncyber_cli.checks.run import check_files
-    from ncyber_cli.errors import DataError
+    from ncyber_cli.errors import DataError, UsageError
     from ncyber_cli.pipeline.connectome import with_connectome
+    from ncyber_cli.pipeline.teacher import with_teachers
     from ncyber_cli.spec_file import resolve_sessions
 
     beside: list[Finding] = []
     try:
         with_connectome(spec, spec_path)
-    except DataError as error:
+        if spec.training.teacher is not None and spec.training.teacher.rates:
+            with_teachers(spec, spec_path, (), spec_path)
+    except (DataError, UsageError) as error:
         beside = [Finding(error.where, error.what, error.remedy)]
     if not data and not spec.data.sessions:
         typer.echo("no recordings are named, only the spec is checked", err=True)
