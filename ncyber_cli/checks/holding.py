@@ -37,7 +37,7 @@ class Holding:
 
     @property
     def is_intervals(self) -> bool:
-        return "start_time" in self.columns and "stop_time" in self.columns
+        return {"start_time", "stop_time"} <= set(self.columns) or "timestamp" in self.columns  # or a table of events
 
 
 @dataclass(frozen=True)

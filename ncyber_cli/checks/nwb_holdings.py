@@ -9,7 +9,7 @@ import numpy as np
 
 from ncyber_cli.checks.holding import Holding, all_missing, digits, first_rows, rate_hz
 from ncyber_cli.data.columns import text, texts
-from ncyber_cli.data.nwb_objects import is_intervals, is_series, is_units, neurodata_type, typed_groups
+from ncyber_cli.data.nwb_objects import is_events, is_intervals, is_series, is_units, neurodata_type, typed_groups
 from ncyber_cli.data.nwb_tables import column_names
 
 _OUTSIDE = ("general/", "stimulus/templates/")  # notes on the session
@@ -27,8 +27,8 @@ def nwb_objects(file: h5py.File) -> list[Holding]:
         above = tuple(neurodata_type(outer) for name, outer in groups.items() if path.startswith(f"{name}/"))
         if is_units(group):
             found.append(_units(group, path, above))
-        elif is_intervals(group):
-            columns, rows = tuple(column_names(group)), group["start_time"].shape
+        elif is_intervals(group) or is_events(group):
+            columns, rows = tuple(column_names(group)), group["id"].shape
             found.append(Holding(path, neurodata_type(group), rows, columns=columns, above=above))
         elif is_series(group):
             found.append(_series(group, path, above))

@@ -29,20 +29,26 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     """Yield the file, opened read-only and checked.
 
     Raises DataError for a missing, foreign, truncated or unreadable file, and for any reference to
-    data outside the file's own folder. Read errors inside the block (damaged chunks) become
-    DataError too.
+    data outside the file's own folder. What h5py raises inside the block, of damaged chunks and
+    objects that are missing or malformed, becomes DataError too.
     """
     path = Path(path)
     _refuse_foreign(path)
     try:
         with h5py.File(path, "r") as file:
-            _refuse_unsafe(file, path.resolve())
+            _refuse_outside(file, path.resolve(), seen=set())
             yield file
     except OSError as error:
         raise DataError(
             f"cannot be read as HDF5 ({error})",
             where=str(path),
             remedy="the file is damaged or truncated: copy it again",
+        ) from error
+    except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:  # h5py's words for broken objects
+        raise DataError(
+            f"holds objects that cannot be read ({type(error).__name__}: {error})",
+            where=str(path),
+            remedy="the file is damaged, or not laid out as it should be; of NWB `pynwb-validate` says more",
         ) from error
 
 
@@ -69,17 +75,6 @@ def _refuse_foreign(path: Path) -> None:
         raise DataError(
             "is not an HDF5 file", where=str(path), remedy="ncyber reads NWB and HDF5; convert other formats first"
         )
-
-
-def _refuse_unsafe(file: h5py.File, path: Path) -> None:
-    try:
-        _refuse_outside(file, path, seen=set())
-    except (RuntimeError, KeyError, ValueError, TypeError) as error:  # h5py's words for objects that cannot be opened
-        raise DataError(
-            f"holds objects that cannot be opened ({error})",
-            where=str(path),
-            remedy="the file is damaged: copy it again",
-        ) from error
 
 
 def _refuse_outside(file: h5py.File, path: Path, seen: set[Path]) -> None:

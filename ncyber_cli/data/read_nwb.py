@@ -16,7 +16,6 @@ from ncyber_cli.data.nwb_tables import interval_table, read_units
 from ncyber_cli.data.open_hdf5 import open_hdf5
 from ncyber_cli.data.recording import IntervalTable, NeuralStream, Recording, Sampled
 from ncyber_cli.data.unit_names import group_name, unique_over_sources
-from ncyber_cli.errors import DataError
 from ncyber_cli.spec import Data, NeuralSource
 
 
@@ -30,14 +29,7 @@ def read_nwb(path: Path, data: Data, sha256: str) -> Recording:
     """
     path = Path(path)
     with open_hdf5(path) as file:
-        try:
-            return _recording(file, path, sha256, data)
-        except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:  # h5py's words for broken objects
-            raise DataError(
-                f"is damaged, or not laid out as NWB 2 ({type(error).__name__}: {error})",
-                where=str(path),
-                remedy="see what `pynwb-validate` says of it",
-            ) from error
+        return _recording(file, path, sha256, data)
 
 
 def _recording(file: h5py.File, path: Path, sha256: str, data: Data) -> Recording:

@@ -154,6 +154,27 @@ def test_the_lines_offered_for_benchmark_layouts_read_them(layout: str, names: t
     assert read.behavior["behavior"].values.shape == (20, 20, 2)
 
 
+def test_a_table_of_events_is_offered_as_trials(nwb: Path, tmp_path: Path) -> None:
+    with h5py.File(nwb, "r+") as file:
+        del file["intervals/trials"]
+        table = file.create_group("events/reward")
+        table.attrs["neurodata_type"], table.attrs["colnames"] = "EventsTable", ["timestamp", "size"]
+        table["id"], table["timestamp"], table["size"] = [0, 1, 2], [2.0, 5.0, 9.0], [1, 2, 1]
+    assert "  trials: {table: reward, align: start_time}" in spec_lines(holdings(nwb))
+    read = read_as_offered(nwb, tmp_path)
+    assert read.trials is not None
+    assert read.trials.columns["start_time"].tolist() == [2.0, 5.0, 9.0]
+
+
+def test_a_malformed_table_is_a_data_error(nwb: Path) -> None:
+    with h5py.File(nwb, "r+") as file:
+        del file["units/id"]
+    for command in (("inspect", nwb), ("validate", ROOT / "example_configs" / "lorenz.yaml", nwb)):
+        ended = ncyber(*command)
+        assert ended.returncode == 4
+        assert "holds objects that cannot be read" in ended.stdout + ended.stderr
+
+
 def test_what_is_all_nan_is_not_offered(nwb: Path) -> None:
     with h5py.File(nwb, "r+") as file:
         file["processing/behavior/hand_vel/data"][:] = np.nan
