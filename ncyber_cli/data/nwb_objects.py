@@ -18,11 +18,11 @@ from ncyber_cli.data.columns import text
 from ncyber_cli.data.did_you_mean import did_you_mean
 from ncyber_cli.errors import DataError
 
-_SCHEMAS = "specifications"
+_NOTES = ("general", "specifications")  # of NWB: what is told of the session, and its own schemas
 
 
 def typed_groups(file: h5py.File) -> dict[str, h5py.Group]:
-    """Every group with a neurodata_type by its path, outermost first.
+    """Every group of data with a neurodata_type by its path, outermost first.
 
     External links are followed (`open_hdf5` has checked where to), soft links are not: what they lead to is listed
     where it stands. A group that several hard links lead to is listed once.
@@ -38,7 +38,7 @@ def _below(path: str, group: h5py.Group, seen: set[tuple[int, int]]) -> Iterator
     if path and "neurodata_type" in group.attrs:
         yield path, group
     for name in group:
-        if isinstance(group.get(name, getlink=True), h5py.SoftLink) or (not path and name == _SCHEMAS):
+        if isinstance(group.get(name, getlink=True), h5py.SoftLink) or (not path and name in _NOTES):
             continue
         item = group.get(name)  # None where an external link leads nowhere
         if isinstance(item, h5py.Group):

@@ -12,19 +12,15 @@ from ncyber_cli.data.recording import Recording
 from ncyber_cli.spec import Data
 
 
-def is_nwb(path: Path) -> bool:
-    """Whether the file says it is NWB. Raises DataError if it is no readable HDF5 file."""
-    with open_hdf5(path) as file:
-        return "nwb_version" in file.attrs
-
-
 def read_recording(path: Path, data: Data, sha256: str | None = None) -> Recording:
     """Read one session; `sha256` is the file's, where it is known.
 
     Raises DataError for an unreadable file, missing objects and unusable values.
     """
-    nwb = is_nwb(path)
-    digest = file_sha256(path) if sha256 is None else sha256
-    if data.layout is not None:
-        return read_benchmark(path, data, digest, data.layout)
-    return read_nwb(path, data, digest) if nwb else read_hdf5(path, data, digest)
+    path = Path(path)
+    with open_hdf5(path) as file:
+        digest = file_sha256(path) if sha256 is None else sha256
+        if data.layout is not None:
+            return read_benchmark(file, path, data, digest, data.layout)
+        read = read_nwb if "nwb_version" in file.attrs else read_hdf5
+        return read(file, path, data, digest)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +15,6 @@ from ncyber_cli.data.animal_name import animal_name
 from ncyber_cli.data.areas import DEFAULT_AREA
 from ncyber_cli.data.benchmark_layouts import SPIKES, BenchmarkFile, Layout
 from ncyber_cli.data.check_times import check_counts, check_finite
-from ncyber_cli.data.open_hdf5 import open_hdf5
 from ncyber_cli.data.orient import keep_columns
 from ncyber_cli.data.recording import NeuralStream, Recording, Sampled
 from ncyber_cli.data.unit_names import group_name
@@ -22,29 +22,28 @@ from ncyber_cli.errors import DataError
 from ncyber_cli.spec import Data
 
 
-def read_benchmark(path: Path, data: Data, sha256: str, layout: Layout) -> Recording:
+def read_benchmark(file: h5py.File, path: Path, data: Data, sha256: str, layout: Layout) -> Recording:
     """Read the spikes of all units and trials, and the signals that `data` names; see `benchmark_layouts`.
 
     Raises DataError for an unreadable file, for what the layout needs and the file lacks, and for unusable values.
     """
-    with open_hdf5(path) as file:
-        held = BenchmarkFile(file, layout, path.name)
-        absent: dict[str, str] = {}
-        return Recording(
-            animal=animal_name(path, data, path.stem),
-            session=group_name(path.stem),
-            path=path,
-            sha256=sha256,
-            neural=[_units(held, source.source, source.area) for source in data.neural],
-            behavior=read_behavior(data.behavior, lambda source: _sampled(held, source.source, source.columns), absent),
-            inputs={
-                name: _sampled(held, given.source, given.columns)
-                for name, given in data.inputs.items()
-                if given.source is not None
-            },
-            trials=held.trials(data.bin_s),
-            absent=absent,
-        )
+    held = BenchmarkFile(file, layout, path.name)
+    absent: dict[str, str] = {}
+    return Recording(
+        animal=animal_name(path, data, path.stem),
+        session=group_name(path.stem),
+        path=path,
+        sha256=sha256,
+        neural=[_units(held, source.source, source.area) for source in data.neural],
+        behavior=read_behavior(data.behavior, lambda source: _sampled(held, source.source, source.columns), absent),
+        inputs={
+            name: _sampled(held, given.source, given.columns)
+            for name, given in data.inputs.items()
+            if given.source is not None
+        },
+        trials=held.trials(data.bin_s),
+        absent=absent,
+    )
 
 
 def _units(held: BenchmarkFile, source: str, area: str | None) -> NeuralStream:

@@ -16,44 +16,41 @@ from ncyber_cli.data.check_times import check_counts
 from ncyber_cli.data.columns import plain_column, text, texts
 from ncyber_cli.data.did_you_mean import did_you_mean
 from ncyber_cli.data.hdf5_series import Hdf5Series
-from ncyber_cli.data.open_hdf5 import open_hdf5
 from ncyber_cli.data.recording import IntervalTable, NeuralStream, Recording
 from ncyber_cli.data.unit_names import group_name, named_by, unique_over_sources
 from ncyber_cli.errors import DataError
 from ncyber_cli.spec import Data, NeuralSource, Trials
 
 
-def read_hdf5(path: Path, data: Data, sha256: str) -> Recording:
+def read_hdf5(file: h5py.File, path: Path, data: Data, sha256: str) -> Recording:
     """Read what `data` names: signals (time, unit) or, with a trial axis, (trial, time, unit).
 
     Spikes are binned counts. See Hdf5Series for where times come from. The animal is `data.animal`
     (a dataset or a root attribute), else the file's name. A neural source that is not there has no units if another
     one is. Raises DataError for an unreadable file, a missing dataset (naming what there is) and unusable values.
     """
-    path = Path(path)
-    with open_hdf5(path) as file:
-        series = Hdf5Series(file, data, path.name)
-        absent: dict[str, str] = {}
-        streams = read_streams(data.neural, lambda source: _neural(series, source, data), absent)
-        return Recording(
-            animal=animal_name(path, data, _animal(file, data.animal, path)),
-            session=group_name(path.stem),
-            path=path,
-            sha256=sha256,
-            neural=unique_over_sources(streams, [source.name for source in data.neural], where=path.name),
-            behavior=read_behavior(
-                data.behavior,
-                lambda source: series.sampled(source.source, source.axes, source.time, source.rate_hz, source.columns),
-                absent,
-            ),
-            inputs={
-                name: series.sampled(given.source, given.axes, given.time, given.rate_hz, given.columns)
-                for name, given in data.inputs.items()
-                if given.source is not None
-            },
-            trials=None if data.trials is None else _interval_table(file, data.trials, path.name),
-            absent=absent,
-        )
+    series = Hdf5Series(file, data, path.name)
+    absent: dict[str, str] = {}
+    streams = read_streams(data.neural, lambda source: _neural(series, source, data), absent)
+    return Recording(
+        animal=animal_name(path, data, _animal(file, data.animal, path)),
+        session=group_name(path.stem),
+        path=path,
+        sha256=sha256,
+        neural=unique_over_sources(streams, [source.name for source in data.neural], where=path.name),
+        behavior=read_behavior(
+            data.behavior,
+            lambda source: series.sampled(source.source, source.axes, source.time, source.rate_hz, source.columns),
+            absent,
+        ),
+        inputs={
+            name: series.sampled(given.source, given.axes, given.time, given.rate_hz, given.columns)
+            for name, given in data.inputs.items()
+            if given.source is not None
+        },
+        trials=None if data.trials is None else _interval_table(file, data.trials, path.name),
+        absent=absent,
+    )
 
 
 def _neural(series: Hdf5Series, source: NeuralSource, data: Data) -> NeuralStream:

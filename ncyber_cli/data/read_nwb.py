@@ -13,13 +13,12 @@ from ncyber_cli.data.columns import text
 from ncyber_cli.data.nwb_objects import NwbObjects
 from ncyber_cli.data.nwb_series import read_neural_series, read_sampled
 from ncyber_cli.data.nwb_tables import interval_table, read_units
-from ncyber_cli.data.open_hdf5 import open_hdf5
 from ncyber_cli.data.recording import IntervalTable, NeuralStream, Recording, Sampled
 from ncyber_cli.data.unit_names import group_name, unique_over_sources
 from ncyber_cli.spec import Data, NeuralSource
 
 
-def read_nwb(path: Path, data: Data, sha256: str) -> Recording:
+def read_nwb(file: h5py.File, path: Path, data: Data, sha256: str) -> Recording:
     """Read the neural sources, behaviour, inputs and interval table that `data` names.
 
     A source is an object's name, searched everywhere, or its full path. The animal is named by
@@ -27,12 +26,6 @@ def read_nwb(path: Path, data: Data, sha256: str) -> Recording:
     the file's name. A neural source that is not there has no units if another one is. Raises DataError for an
     unreadable file, a missing object (naming what there is) and unusable values.
     """
-    path = Path(path)
-    with open_hdf5(path) as file:
-        return _recording(file, path, sha256, data)
-
-
-def _recording(file: h5py.File, path: Path, sha256: str, data: Data) -> Recording:
     objects = NwbObjects(file, path.name)
     absent: dict[str, str] = {}
     streams = read_streams(data.neural, lambda source: _neural(objects, source), absent)
