@@ -8,6 +8,8 @@ Embeddings and deviations start at the prior's mean.
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,12 +25,13 @@ from ncyber_cli.inference.elbo import NeuroModel
 from ncyber_cli.inference.encoder import ReadIn
 from ncyber_cli.model.layout import Layout
 from ncyber_cli.model.readout_prior import ReadoutPrior
-from ncyber_cli.spec import Inference
+from ncyber_cli.spec import Inference, Spec
 from ncyber_cli.training.checkpoint import Checkpoint
 from ncyber_cli.training.common_basis import AreaBasis, SessionAlignment
 from ncyber_cli.training.describe_latents import MOST_TRIALS, mean_latents
 from ncyber_cli.training.own_parts import own_names, train_own_parts_only
-from ncyber_cli.training.warm_start import warm_start
+from ncyber_cli.training.try_rotations import try_rotations
+from ncyber_cli.training.warm_start import aligned, start_sessions
 
 _OF_DATA = ("animals", "sessions", "n_unit", "residual_scale", "body_start", "floor")  # what new sessions bring along
 _ROUNDS, _NEWTON = 2, 100  # latents depend on readouts, but hardly: a second round changes little
@@ -53,8 +56,32 @@ def adopt(model: NeuroModel, parent: Checkpoint, layout: Layout) -> None:
     model.loop.readout_prior = prior.to(model.loop.initial_mean)
 
 
-def begin_adapted(model: NeuroModel, parent: Checkpoint, layout: Layout, cohort: Cohort) -> list[SessionAlignment]:
-    """Adopt `model` and set all its weights. Says how the sessions' latents were turned."""
+def begin_adapted(
+    model: NeuroModel,
+    parent: Checkpoint,
+    layout: Layout,
+    cohort: Cohort,
+    spec: Spec,
+    seed: int,
+    device: torch.device | str = "cpu",
+) -> list[SessionAlignment]:
+    """Adopt `model` and set all its weights; how the sessions' latents were turned. `device` tries what is uncertain."""
+    basis = [AreaBasis.from_plain(plain) for plain in parent.layout.latent_basis]
+
+    def begin(turned: Sequence[SessionAlignment]) -> NeuroModel:
+        another = copy.deepcopy(model)
+        _begin(another, parent, layout, cohort, turned)
+        return another.to(device)
+
+    alignments = try_rotations(aligned(model, cohort, basis), begin, cohort, spec, seed)
+    _begin(model, parent, layout, cohort, alignments)
+    return alignments
+
+
+def _begin(
+    model: NeuroModel, parent: Checkpoint, layout: Layout, cohort: Cohort, alignments: Sequence[SessionAlignment]
+) -> None:
+    """All weights of `model`, of which only what belongs to the sessions will learn."""
     own, state = own_names(model), model.state_dict()
     shared = {name: parent.model_state[name] for name in state if name not in own}
     model.load_state_dict({**state, **shared})
@@ -64,13 +91,11 @@ def begin_adapted(model: NeuroModel, parent: Checkpoint, layout: Layout, cohort:
     known.load_state_dict(parent.model_state)
     _as_the_known_are(model, known, parent.layout)
     adopt(model, parent, layout)
-    basis = [AreaBasis.from_plain(plain) for plain in parent.layout.latent_basis]
-    alignments = warm_start(model, cohort, basis)
+    start_sessions(model, cohort, alignments)
     _predict_read_ins(model, known, cohort, parent.layout)
     for _ in range(_ROUNDS):
         _refit_readouts(model, cohort, parent.spec.inference)
         _predict_read_ins(model, known, cohort, parent.layout)
-    return alignments
 
 
 @torch.no_grad()

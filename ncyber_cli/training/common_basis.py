@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -56,6 +56,21 @@ class SessionAlignment:
         for part, matrix, offset in self.maps:
             turned[:, :, part] = (scores[:, :, part] @ matrix + offset) * inside[:, :, None]
         return turned
+
+    @property
+    def named(self) -> bool:
+        """Whether an area of it should have been aligned and could not be."""
+        return any(each.named for each in self.areas.values())
+
+    def turned_anyhow(self, generator: np.random.Generator) -> SessionAlignment:
+        """With a rotation drawn at random in every area that could not be aligned."""
+        areas, maps = {}, []
+        for (name, each), (part, matrix, offset) in zip(self.areas.items(), self.maps, strict=True):
+            size = len(each.rotation)
+            drawn = np.linalg.qr(generator.standard_normal((size, size)))[0] if each.named else np.eye(size)
+            areas[name] = replace(each, rotation=drawn @ each.rotation)
+            maps.append((part, drawn @ matrix, offset))
+        return replace(self, areas=areas, maps=maps)
 
     def as_dict(self) -> dict[str, Any]:
         """As summary.json says it."""

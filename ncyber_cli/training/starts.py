@@ -212,7 +212,8 @@ class _Starts:
         if warm and parent is None:
             self._note_alignment(warm_start(model, self.job.cohort))
         elif warm and parent is not None:
-            self._note_alignment(begin_adapted(model, parent, self.job.layout, self.job.cohort))
+            job = self.job
+            self._note_alignment(begin_adapted(model, parent, job.layout, job.cohort, job.spec, seed, job.device))
         elif parent is not None:
             adopt(model, parent, self.job.layout)
         return Start(model.to(self.job.device), self.job.cohort, self.job.spec, seed, self.job.teacher, matured=matured)

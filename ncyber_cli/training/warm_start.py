@@ -30,16 +30,32 @@ _RIDGE = 1e-2
 Array = NDArray[np.float64]
 
 
-def warm_start(model: NeuroModel, cohort: Cohort, basis: Sequence[AreaBasis] | None = None) -> list[SessionAlignment]:
+def warm_start(model: NeuroModel, cohort: Cohort) -> list[SessionAlignment]:
     """Set readout, read-in, noise and dynamics scales of `model` from the training trials of `cohort`.
 
-    With the `basis` of a fitted model its latents are what they are: only what belongs to the sessions is set. Says how
-    each session was turned.
+    Says how each session was turned.
     """
+    alignments = aligned(model, cohort)
+    loop, latents = model.loop, start_sessions(model, cohort, alignments)
+    with torch.no_grad():
+        _set(loop.log_process_variance, np.log(over_sessions(latents, lambda each: each.steps(), np.var) + 1e-4))
+        _set(loop.initial_mean, over_sessions(latents, lambda each: each.starts(), np.mean))
+        start_variance = over_sessions(latents, lambda each: each.starts(), np.var)
+        _set(loop.log_initial_variance, np.log(start_variance + 1e-2))
+    return alignments
+
+
+def aligned(model: NeuroModel, cohort: Cohort, basis: Sequence[AreaBasis] | None = None) -> list[SessionAlignment]:
+    """How the sessions' principal components are turned to one basis, or to that of a fitted model."""
+    log_linear = log_linear_units(model.loop.emission, cohort.sessions)
+    return align_sessions(cohort, model.loop.brain.areas, log_linear, basis)
+
+
+def start_sessions(model: NeuroModel, cohort: Cohort, alignments: Sequence[SessionAlignment]) -> list[SessionLatents]:
+    """Set what belongs to the sessions, each turned as its alignment says. The latents that they start with."""
     loop, encoder = model.loop, model.encoder
     areas = loop.brain.areas
     log_linear = log_linear_units(loop.emission, cohort.sessions)
-    alignments = align_sessions(cohort, areas, log_linear, basis)
     latents = []
     for index, session in enumerate(cohort.sessions):
         activity = smoothed_activity(session, log_linear[index])
@@ -64,12 +80,7 @@ def warm_start(model: NeuroModel, cohort: Cohort, basis: Sequence[AreaBasis] | N
     with torch.no_grad():
         for index, weights in paths_to_missing(latents).items():
             encoder.latent_path[index] += encoder.latent_path[index] @ torch.as_tensor(weights).to(encoder.latent_path)
-        if basis is None:
-            _set(loop.log_process_variance, np.log(over_sessions(latents, lambda each: each.steps(), np.var) + 1e-4))
-            _set(loop.initial_mean, over_sessions(latents, lambda each: each.starts(), np.mean))
-            start_variance = over_sessions(latents, lambda each: each.starts(), np.var)
-            _set(loop.log_initial_variance, np.log(start_variance + 1e-2))
-    return alignments
+    return latents
 
 
 def _set(target: torch.Tensor, values: Array) -> None:
