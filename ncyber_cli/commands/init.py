@@ -18,6 +18,7 @@ class Template(StrEnum):
     mixed = "mixed"
     areas = "areas"
     connectome = "connectome"
+    oscillators = "oscillators"
 
 
 def init(
@@ -27,7 +28,8 @@ def init(
             help="quickstart: reaching, with a body; worm: calcium in HDF5, continuous; lorenz: brain only; "
             "switching: one of a few goals, exchanged for another now and then; lqr: which costs an animal minimises; "
             "areas: which of several areas speaks to which; "
-            "connectome: the same where anatomy knows; mixed: spikes, calcium and field potentials in one model."
+            "connectome: the same where anatomy knows; mixed: spikes, calcium and field potentials in one model; "
+            "oscillators: many animals that differ, without a body."
         ),
     ] = Template.quickstart,
     out: Annotated[Path | None, typer.Option(help="File to write; default standard output.")] = None,

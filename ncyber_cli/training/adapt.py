@@ -65,7 +65,7 @@ def begin_adapted(
     seed: int,
     device: torch.device | str = "cpu",
 ) -> list[SessionAlignment]:
-    """Adopt `model` and set all its weights; how the sessions' latents were turned. `device` tries what is uncertain."""
+    """Adopt `model` and set all its weights; how its sessions were turned. `device` tries what is uncertain."""
     basis = [AreaBasis.from_plain(plain) for plain in parent.layout.latent_basis]
 
     def begin(turned: Sequence[SessionAlignment]) -> NeuroModel:
