@@ -79,14 +79,14 @@ def timed(way: Any, path: Path, cache: str, results: Any) -> None:
     os.environ["NCYBER_CACHE"] = cache
     began = time.perf_counter()
     read, total = way(path)
-    imported = time.perf_counter()
+    imported, cpu = time.perf_counter(), time.process_time()
     counts = read()
-    seconds = time.perf_counter() - imported
-    results.put((seconds, imported - began, total(counts)))
+    seconds, cpu = time.perf_counter() - imported, time.process_time() - cpu
+    results.put((seconds, imported - began, total(counts), cpu))
 
 
-def measure(way: Any, path: Path, cache: str = "off") -> tuple[float, float, int]:
-    """(seconds, seconds of imports, spikes counted) of one way in a fresh process."""
+def measure(way: Any, path: Path, cache: str = "off") -> tuple[float, float, int, float]:
+    """(seconds, seconds of imports, spikes counted, CPU seconds) of one way in a fresh process."""
     context = multiprocessing.get_context("spawn")
     results = context.SimpleQueue()
     process = context.Process(target=timed, args=(way, path, cache, results))
@@ -94,7 +94,7 @@ def measure(way: Any, path: Path, cache: str = "off") -> tuple[float, float, int
     process.join()
     if process.exitcode:
         sys.exit(process.exitcode)
-    found: tuple[float, float, int] = results.get()
+    found: tuple[float, float, int, float] = results.get()
     return found
 
 
@@ -102,7 +102,7 @@ def benchmark(path: Path, kept: str, repeats: int) -> dict[str, Any]:
     """Every way `repeats` times in turn, so that a busy moment of the machine meets them alike; the medians."""
     path.read_bytes()
     measure(ncyber, path, kept)  # fills the cache
-    runs: dict[str, list[tuple[float, float, int]]] = {"by_unit": [], "ncyber": [], "from_cache": []}
+    runs: dict[str, list[tuple[float, float, int, float]]] = {"by_unit": [], "ncyber": [], "from_cache": []}
     for _ in range(repeats):
         runs["by_unit"].append(measure(by_unit, path))
         runs["ncyber"].append(measure(ncyber, path))
@@ -112,6 +112,7 @@ def benchmark(path: Path, kept: str, repeats: int) -> dict[str, Any]:
     return {
         **{f"{way}_s": round(value, 3) for way, value in seconds.items()},
         "times_faster_than_by_unit": round(ratios[repeats // 2], 1),
+        "cpu_s": {way: round(min(found[3] for found in of_way), 3) for way, of_way in runs.items()},
         "imports_s": {way: round(min(found[1] for found in of_way), 2) for way, of_way in runs.items()},
         "counted": {way: of_way[0][2] for way, of_way in runs.items()},
         "all_s": {way: [round(found[0], 3) for found in of_way] for way, of_way in runs.items()},
