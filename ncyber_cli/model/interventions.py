@@ -80,9 +80,14 @@ def set_delay(loop: ClosedLoop, delay_s: float) -> ClosedLoop:
     return changed
 
 
-def with_embedding_of(loop: ClosedLoop, animal: int) -> ClosedLoop:
-    """Every animal's brain has the embedding of one of them; readout, controller and body stay its own."""
+def with_embedding_of(loop: ClosedLoop, animal: int, towards: int | None = None, share: float = 0.0) -> ClosedLoop:
+    """Every animal's brain has the embedding of one of them, or one between, or beyond, two of them.
+
+    `share` is how far it lies on the way to `towards`. Readout, controller and body stay each animal's own.
+    """
     changed = deepcopy(loop)
     mean = changed.brain.individuals.animals.mean
-    mean.data = mean.data[animal].expand_as(mean).clone()
+    one = mean.data[animal]
+    chosen = one if towards is None else torch.lerp(one, mean.data[towards], share)
+    mean.data = chosen.expand_as(mean).clone()
     return changed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -117,7 +118,7 @@ def planned(run: OpenRun, name: str, wanted: Interventions, *, recorded: bool) -
     if wanted.delay_s is not None:
         loop = change_delay(loop, wanted.delay_s)
     if wanted.embedding_of is not None:
-        loop = with_embedding_of(loop, _animal(run, wanted.embedding_of))
+        loop = _with_embedding(run, loop, wanted.embedding_of)
     pulses = tuple(read_pulse(text, run.spec.data, run.layout) for text in wanted.perturb)
     model = deepcopy(run.model)
     model.loop = loop
@@ -152,14 +153,29 @@ def _edge(loop: ClosedLoop, text: str) -> tuple[str, str]:
     raise UsageError("is no edge of this run's brain", where=f"--cut {text}", remedy=did_you_mean(text, edges))
 
 
-def _animal(run: OpenRun, name: str) -> int:
-    where = f"--embedding-of {name}"
-    if name not in run.layout.animals:
-        raise UsageError("is no animal of this run", where=where, remedy=did_you_mean(name, run.layout.animals))
+def _with_embedding(run: OpenRun, loop: ClosedLoop, text: str) -> ClosedLoop:
+    """The embedding of ANIMAL, or of A:B:SHARE, which lies that share of the way from A to B."""
+    where, known = f"--embedding-of {text}", run.layout.animals
+    first, *rest = [text] if text in known else text.split(":")
+    if len(rest) not in (0, 2) or (rest and not _is_number(rest[1])):
+        remedy = "write ANIMAL, or A:B:SHARE with a number for SHARE, e.g. 0.5"
+        raise UsageError("names no animal and no place between two", where=where, remedy=remedy)
+    for name in (first, *rest[:1]):
+        if name not in known:
+            raise UsageError(f"{name} is no animal of this run", where=where, remedy=did_you_mean(name, known))
     if run.model.loop.brain.individuals.animals.size == 0:
         remedy = "fit several animals, with model.animals.embedding above 0"
         raise UsageError("this run's animals have no embedding", where=where, remedy=remedy)
-    return run.layout.animals.index(name)
+    if not rest:
+        return with_embedding_of(loop, known.index(first))
+    return with_embedding_of(loop, known.index(first), known.index(rest[0]), float(rest[1]))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _with_objective(plan: Plan, run: OpenRun, text: str | None, *, recorded: bool) -> Plan:

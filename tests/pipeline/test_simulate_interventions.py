@@ -214,7 +214,7 @@ def test_a_brain_without_a_body_can_be_silenced(brain_only: tuple[Path, list[Pat
         ({"body": ("noise=2",)}, "write a multiple, noise=x2"),
         ({"body": ("mass=x2", "mass=1")}, "--body: mass is given 2 times"),
         ({"delay_s": -0.1}, "--delay -0.1: is no delay; write seconds, 0 to 2"),
-        ({"embedding_of": "reach-7"}, "is no animal of this run; did you mean reach-"),
+        ({"embedding_of": "reach-7"}, "reach-7 is no animal of this run; did you mean reach-"),
     ],
 )
 def test_what_cannot_be_done_to_this_animal_is_refused(
