@@ -164,9 +164,7 @@ def given_of(
     embedding = loop.brain.individuals(batch.animal, batch.session, noise.embedding)
     inputs = batch.input.transpose(0, 1)
     silent = loop.silent(batch.input)
-    return Given(
-        batch.animal, inputs, embedding, force, objective, actuator, body, known, body_noise, silent=silent
-    )
+    return Given(batch.animal, inputs, embedding, force, objective, actuator, body, known, body_noise, silent=silent)
 
 
 def _first_actuator(loop: ClosedLoop, messages: Messages, noise: Tensor) -> tuple[Tensor | None, Tensor]:

@@ -20,6 +20,9 @@ from ncyber_cli.model.meta import Individuals
 from ncyber_cli.model.modulation import Modulation, Shift
 
 
+_FIRST_LINEAR_SHIFT = 0.02  # of the transition by an embedding of size one; nothing bounds linear dynamics that grow
+
+
 @dataclass(frozen=True)
 class Areas:
     """Latents per area, in order; `latent_area` and `hidden_area` give the area of each."""
@@ -116,7 +119,8 @@ class Brain(nn.Module):
         self.register_buffer("context_columns", torch.tensor(context_columns, dtype=torch.long), persistent=False)
         if individuals.size or context_columns:
             n_context = len(context_columns)
-            self.modulation = Modulation(latent_area, hidden_area, rank, individuals.size, n_context)
+            shift = _FIRST_LINEAR_SHIFT if kind == "linear" else 1.0
+            self.modulation = Modulation(latent_area, hidden_area, rank, individuals.size, n_context, scale=shift)
 
     def standardise_inputs(self, mean: Tensor, sd: Tensor) -> None:
         """Mean and spread of every input (0 and 1 for what is zero at rest)."""

@@ -32,7 +32,17 @@ class Modulation(nn.Module):
     read_mask: Tensor
     write_mask: Tensor
 
-    def __init__(self, latent_area: Tensor, hidden_area: Tensor, rank: int, n_embedding: int, n_context: int) -> None:
+    def __init__(
+        self,
+        latent_area: Tensor,
+        hidden_area: Tensor,
+        rank: int,
+        n_embedding: int,
+        n_context: int,
+        *,
+        scale: float = 1.0,
+    ) -> None:
+        """`scale` is how much a code of size one shifts the weights at first, beside those within an area."""
         super().__init__()
         channel = torch.arange(int(latent_area.max()) + 1).repeat_interleave(rank)
         self.register_buffer("read_mask", (latent_area[:, None] == channel[None]).float())
@@ -40,8 +50,8 @@ class Modulation(nn.Module):
         n_code = n_embedding + (n_context + _CURVES if n_context else 0)
         self.read = nn.Parameter(torch.randn(len(latent_area), len(channel)) / math.sqrt(len(latent_area)))
         self.code = nn.Parameter(torch.randn(n_code, len(channel)) / math.sqrt(n_code))
-        self.write = nn.Parameter(torch.randn(len(channel), len(hidden_area)) / math.sqrt(rank))
-        self.bias = nn.Parameter(0.1 * torch.randn(n_code, len(hidden_area)))
+        self.write = nn.Parameter(scale / math.sqrt(rank) * torch.randn(len(channel), len(hidden_area)))
+        self.bias = nn.Parameter(0.1 * scale * torch.randn(n_code, len(hidden_area)))
         self.curve = nn.Linear(n_context, _CURVES) if n_context else None
 
     def forward(self, embedding: Float[Tensor, "trial size"], context: Float[Tensor, "trial n_context"]) -> Shift:

@@ -269,9 +269,7 @@ def _dry_run(request: FitRequest, spec: Spec, paths: Sequence[Path], device: tor
         print(f"nothing is written; without --dry-run the run would be {request.out}")
 
 
-def print_rows(
-    folder: RunFolder, rows: Sequence[AnimalSummary], data: Sequence[str], *, as_json: bool
-) -> None:
+def print_rows(folder: RunFolder, rows: Sequence[AnimalSummary], data: Sequence[str], *, as_json: bool) -> None:
     """The table of what was found, and what to type next; `data` are the recordings as they were named."""
     if as_json:
         table([row.as_dict() | {"run": str(folder.path)} for row in rows], [], as_json=True)

@@ -28,7 +28,8 @@ def noise_for(tiny: Tiny, seed: int = 3) -> Noise:
 
 def map_noise(noise: Noise, change: Callable[[Tensor, bool], Tensor]) -> Noise:
     """Apply `change(tensor, has_time)` to every part; trials are axis 1 with time first, else axis 0."""
-    return Noise(**{f.name: change(getattr(noise, f.name), f.name not in ("actuator", "embedding")) for f in fields(Noise)})
+    of_trials = ("actuator", "embedding")
+    return Noise(**{f.name: change(getattr(noise, f.name), f.name not in of_trials) for f in fields(Noise)})
 
 
 def pick_trials(noise: Noise, trials: Tensor, bins: int | None = None) -> Noise:

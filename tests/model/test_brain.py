@@ -21,7 +21,9 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
 def make_brain(kind: str, areas: Areas = AREAS, size: int = 2) -> Brain:
     """Every weight random, every drive present."""
     torch.manual_seed(0)
-    brain = Brain(kind, areas, 12, wiring(areas.names, 2, 0.02), 2, 4, 1, 2, Individuals(2, 2, size, 0), rank=3, leak=0.2).double()  # type: ignore[arg-type]
+    brain = Brain(
+        kind, areas, 12, wiring(areas.names, 2, 0.02), 2, 4, 1, 2, Individuals(2, 2, size, 0), rank=3, leak=0.2
+    ).double()  # type: ignore[arg-type]
     with torch.no_grad():
         for seed, parameter in enumerate(brain.parameters()):
             parameter.copy_(random(*parameter.shape, seed=seed))
@@ -135,3 +137,12 @@ def test_a_context_shifts_the_weights_smoothly_and_not_at_its_mean() -> None:
     assert gain(70.0).abs().max() > 0.1
     low, between, high = gain(60.0), gain(60.5), gain(61.0)
     torch.testing.assert_close(between, 0.5 * (low + high), rtol=1e-2, atol=1e-3)
+
+
+def test_embeddings_of_linear_dynamics_begin_without_growth_to_speak_of() -> None:
+    """Nothing bounds a linear brain: an embedding from its prior may not multiply latents within a trial."""
+    torch.manual_seed(0)
+    brain = Brain("linear", AREAS, 6, None, 0, 0, 0, 0, Individuals(20, 1, 3, 0), rank=4).double()
+    shift = brain.at(random(20, 3), torch.zeros(20, 0).double()).shift
+    delta = torch.einsum("nr,tr,rh->tnh", shift.read, shift.gain, shift.write)
+    assert torch.linalg.eigvals(torch.eye(6) + delta).abs().max() < 1.1
