@@ -19,7 +19,6 @@ from ncyber_cli.model.messages import Axons, Edge, Messages, Wiring
 from ncyber_cli.model.meta import Individuals
 from ncyber_cli.model.modulation import Modulation, Shift
 
-
 _FIRST_LINEAR_SHIFT = 0.02  # of the transition by an embedding of size one; nothing bounds linear dynamics that grow
 
 
