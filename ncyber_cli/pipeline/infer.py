@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from ncyber_cli.data.recording import SPLIT_NAMES, TEST, TRAIN, Session
-from ncyber_cli.errors import NumericalError, UsageError
+from ncyber_cli.errors import DataError, NumericalError, UsageError
 from ncyber_cli.inference.posterior import PROTOTYPES, Moments, Sources, causal_moments, moments_of, posterior_samples
 from ncyber_cli.outputs.label_objectives import label_objectives
 from ncyber_cli.outputs.provenance import record_provenance
@@ -67,6 +67,7 @@ def infer_run(run: Path, data: Sequence[str], out: Path, options: InferOptions, 
     if options.causal:
         check_readers(opened)
     sessions = sessions_of_run(opened.layout, opened.spec, resolve_sessions(opened.spec, Path(run), data))
+    _check_recorded(sessions, options.sources)
     seen_bins = None if options.until_s is None else _seen_bins(options.until_s, sessions)
     provenance = record_provenance(
         ["ncyber", *sys.argv[1:]],
@@ -116,6 +117,14 @@ def _check_sources(run: OpenRun, sources: Sources) -> None:
             where=f"--from {sources}",
             remedy=f"fit with inference.inputs: [{', '.join([*trained, sources])}]",
         )
+
+
+def _check_recorded(sessions: Sequence[Session], sources: Sources) -> None:
+    """Raise DataError for a session of which nothing would be shown."""
+    for session in sessions:
+        if sources == "behavior" and np.isnan(session.body[session.mask]).all():
+            what = "has no recorded behaviour, and nothing else is looked at"
+            raise DataError(what, where=f"{session.animal} {session.session}", remedy="leave out the file, or --from")
 
 
 def _seen_bins(until_s: float, sessions: Sequence[Session]) -> int:

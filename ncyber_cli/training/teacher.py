@@ -1,9 +1,8 @@
 """The rates that a student learns from, of training trials alone.
 
 They stand beside the data (inference.targets), not in their place: a teacher's rate is an estimate already, and a
-student that is told it is a recording shrinks it again (co_bps .21 - .24 where fits to data had .25). Added, it leaves
-the estimate where it is and speeds the fit up, but makes the posterior too sure of itself, so that its weight fades.
-Recordings drawn afresh from the rates, in place of half of the trials, did no better than the trials themselves.
+student that is told it is a recording may shrink it again (in place of data co_bps was .21 - .24, fits to data .25).
+Added, it counts as more data than there are, so that its weight fades.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ import pynwb
 import pytest
 import torch
 from finished_run import LORENZ_DATA, REACH_DATA, REACH_MODEL, finished_run, lorenz_file, reach_files
+from tiny import make_session
 
 from ncyber_cli.data.recording import SPLIT_NAMES
-from ncyber_cli.errors import CheckpointError, UsageError
+from ncyber_cli.errors import CheckpointError, DataError, UsageError
 from ncyber_cli.outputs.read_results import read_results, session_groups, texts
 from ncyber_cli.outputs.results_layout import GROUPS, NO_CLUSTER
 from ncyber_cli.pipeline import infer
@@ -230,3 +232,11 @@ def test_a_folder_that_is_no_run_is_named(files: list[Path], tmp_path: Path) -> 
     for folder, text in ((tmp_path, "holds no best.pt and no last.pt"), (tmp_path / "rum", "there is no such run")):
         with pytest.raises(CheckpointError, match=text):
             infer_run(folder, [str(files[0])], tmp_path / "results.h5", InferOptions())
+
+
+def test_what_was_never_recorded_is_not_read_from() -> None:
+    session = make_session("a", "s0")
+    silent = replace(session, animal="b", body=np.full_like(session.body, np.nan))
+    infer._check_recorded([session, silent], "neural")
+    with pytest.raises(DataError, match="b s0: has no recorded behaviour"):
+        infer._check_recorded([session, silent], "behavior")
