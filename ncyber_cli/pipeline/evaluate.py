@@ -65,6 +65,7 @@ def evaluate_run(run: Path, data: Sequence[str], out: Path, options: EvaluateOpt
     with Progress(quiet=options.quiet) as progress:
         others = Refits([], [])
         if options.refit and refits_are_needed(opened, sessions):
+            _check_fitted(opened)
             others = refits(opened, out / ABLATIONS, sessions, options.seeds, progress)
         judged = judgement(opened, others.seeds, others.mlps, sessions, progress)
         metrics = _metrics(opened, sessions, judged, others, progress)
@@ -79,6 +80,14 @@ def _check_test_trials(sessions: Sequence[Session]) -> None:
         if not (session.split == TEST).any():
             remedy = "fit with data.split.test above 0, or give a file that the run has not seen"
             raise DataError("has no test trials", where=str(session.path), remedy=remedy)
+
+
+def _check_fitted(run: OpenRun) -> None:
+    """Raise UsageError for an adapted run: a refit would learn from its few trials what it was given."""
+    origin = _summary(run).get("adapted_from")
+    if origin is not None:
+        what = f"was adapted from {Path(origin['run']).parent}, and a refit from its trials alone is no comparison"
+        raise UsageError(what, where=str(run.path), remedy="write --no-refit, or evaluate the run it was adapted from")
 
 
 def _metrics(

@@ -19,6 +19,7 @@ from ncyber_cli.errors import CheckpointError, DataError, NcyberError, UsageErro
 from ncyber_cli.inference.assemble import assemble
 from ncyber_cli.pipeline import learning_curve
 from ncyber_cli.pipeline.adapt import AdaptRequest, adapt_run
+from ncyber_cli.pipeline.evaluate import EvaluateOptions, evaluate_run
 from ncyber_cli.pipeline.infer import InferOptions, infer_run
 from ncyber_cli.pipeline.simulate import SimulateOptions, simulate_run
 from ncyber_cli.training.checkpoint import load, save
@@ -71,6 +72,8 @@ def test_the_new_run_is_a_run_that_says_where_it_comes_from(lab: Path, adapted: 
     infer_run(adapted, data, tmp_path / "smoothed.h5", InferOptions())
     infer_run(adapted, data, tmp_path / "causal.h5", InferOptions(causal=True))
     simulate_run(adapted, [], tmp_path / "rollout.h5", SimulateOptions(trials=2))
+    with pytest.raises(UsageError, match="write --no-refit"):
+        evaluate_run(adapted, data, tmp_path / "report", EvaluateOptions())
     summary = json.loads((adapted / "summary.json").read_text())
     assert summary["adapted_from"]["run"] == str(lab / "run" / "best.pt")
     assert summary["adapted_from"]["animals"] == ["reach-1", "reach-2"]
