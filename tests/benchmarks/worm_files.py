@@ -41,7 +41,7 @@ def read_worms(seed: int) -> list[Worm]:
         with h5py.File(path) as file:
             activity = file["gcamp/trace_array"][()].astype(np.float64)
         n_neuron = activity.shape[1]
-        label = _told_apart([identities.get((name, neuron), "") for neuron in range(n_neuron)])
+        label = _told_apart(name, [identities.get((name, neuron), "") for neuron in range(n_neuron)])
         held_out = np.zeros(n_neuron, np.bool_)
         held_out[np.random.default_rng([seed, index]).permutation(n_neuron)[: n_neuron // 4]] = True
         worms.append(Worm(name, activity, label, held_out))
@@ -57,11 +57,9 @@ def _identities() -> dict[tuple[str, int], str]:
     }
 
 
-def _told_apart(labels: Sequence[str]) -> list[str]:
+def _told_apart(worm: str, labels: Sequence[str]) -> list[str]:
     """Labels that name one neuron; those that name two, and neurons without any, go by their number."""
-    return [
-        label if label and labels.count(label) == 1 else f"unlabelled_{neuron}" for neuron, label in enumerate(labels)
-    ]
+    return [label if label and labels.count(label) == 1 else f"{worm}_{neuron}" for neuron, label in enumerate(labels)]
 
 
 def pasts(activity: Floats, origins: NDArray[np.int64]) -> Floats:
