@@ -8,7 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ncyber_cli.errors import UsageError
+
 _SUFFIX = ".ncyber-partial"
+
+
+def refuse_existing(target: Path, *, overwrite: bool) -> None:
+    """Raise UsageError for an output that is there already, before anything is computed for it."""
+    if not overwrite and Path(target).exists():
+        raise UsageError("exists already", where=str(target), remedy="choose another --out, or write --overwrite")
 
 
 @contextmanager

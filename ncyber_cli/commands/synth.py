@@ -26,20 +26,18 @@ class World(StrEnum):
     oscillators = "oscillators"
 
 
-# Options that a world lacks.
-_DISTURBED, _OSCILLATING = {"silenced", "stimulated"}, {"family", "activity", "bins", "contexts"}
-_DRIFTING = {"drift"}
-_REACHING = {"goals", "jumps", "pulses", "prototypes", "mass_scale"}
-_FOREIGN = {
-    World.lorenz: _REACHING | _DISTURBED | _OSCILLATING,
-    World.reach: {"prototypes"} | _DISTURBED | _OSCILLATING | _DRIFTING,
-    World.lqr: {"prototypes", "mass_scale"} | _DISTURBED | _OSCILLATING | _DRIFTING,
-    World.switching: {"goals", "jumps", "mass_scale"} | _DISTURBED | _OSCILLATING | _DRIFTING,
-    World.limit_cycle: {"goals", "jumps", "prototypes", "mass_scale"} | _DISTURBED | _OSCILLATING | _DRIFTING,
-    World.random_walk: {"goals", "jumps", "prototypes", "mass_scale"} | _DISTURBED | _OSCILLATING | _DRIFTING,
-    World.areas: _REACHING | _OSCILLATING | _DRIFTING,
-    World.oscillators: _REACHING | _DISTURBED | _DRIFTING,
+# Options of some worlds alone.
+_OWN = {
+    World.lorenz: {"drift"},
+    World.reach: {"goals", "jumps", "pulses", "mass_scale"},
+    World.lqr: {"goals", "jumps", "pulses"},
+    World.switching: {"pulses", "prototypes"},
+    World.limit_cycle: {"pulses"},
+    World.random_walk: {"pulses"},
+    World.areas: {"silenced", "stimulated"},
+    World.oscillators: {"family", "activity", "bins", "contexts"},
 }
+_OF_ALL = {"trials", "units"}
 
 
 class Goals(StrEnum):
@@ -145,6 +143,7 @@ def synth(
     as_json: AsJson = False,
 ) -> None:
     """Write NWB files of simulated animals, the truth under /analysis."""
+    from ncyber_cli.atomic import refuse_existing
     from ncyber_cli.reporting import table
     from ncyber_cli.worlds.to_nwb import save_animal
 
@@ -163,8 +162,8 @@ def synth(
     asked |= {"silenced": _areas(silenced), "stimulated": _areas(stimulated)}
     simulate = _world(world, trials=trials, units=units, **asked)
     targets = [out / f"{world}-{animal + 1}.nwb" for animal in range(animals)]
-    if not overwrite:
-        _refuse_existing(targets)
+    for target in targets:
+        refuse_existing(target, overwrite=overwrite)
     rows: list[dict[str, Any]] = []
     for animal, target in enumerate(targets):
         simulated = simulate(seed=seed, animal=animal)
@@ -181,7 +180,7 @@ def _world(world: World, **options: Any) -> Callable[..., SimulatedAnimal]:
     from ncyber_cli.worlds import areas, lorenz, lqr, oscillators, reach, switching, without_goal
 
     chosen = {name: value for name, value in options.items() if value is not None}
-    if foreign := sorted(set(chosen) & _FOREIGN.get(world, set())):
+    if foreign := sorted(set(chosen) - _OWN[world] - _OF_ALL):
         raise UsageError(
             f"the world {world} has no {' and no '.join('--' + name.replace('_', '-') for name in foreign)}",
             where=f"ncyber synth {world}",
@@ -204,24 +203,12 @@ def _world(world: World, **options: Any) -> Callable[..., SimulatedAnimal]:
 
 def _home(option: str) -> str:
     """A world that has the option."""
-    return next(
-        str(world)
-        for world in (World.reach, World.switching, World.areas, World.oscillators, World.lorenz)
-        if option not in _FOREIGN[world]
-    )
+    return next(str(world) for world, own in _OWN.items() if option in own)
 
 
 def _areas(wanted: list[Disturbed] | None) -> list[str] | None:
     """Names of areas, none for `none`; None where nothing was said."""
     return None if not wanted else [str(area) for area in wanted if area is not Disturbed.none]
-
-
-def _refuse_existing(targets: list[Path]) -> None:
-    from ncyber_cli.errors import UsageError
-
-    for target in targets:
-        if target.exists():
-            raise UsageError("exists already", where=str(target), remedy="choose another --out, or write --overwrite")
 
 
 def _row(simulated: SimulatedAnimal, target: Path) -> dict[str, Any]:
