@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ncyber_cli.atomic import write_text
-from ncyber_cli.errors import NumericalError, UsageError
+from ncyber_cli.atomic import refuse_existing, write_text
+from ncyber_cli.errors import NumericalError
 from ncyber_cli.inference.elbo import NeuroModel
 from ncyber_cli.inference.rollout import rollout
 from ncyber_cli.inference.trial_noise import TrialKey, path_noise
@@ -54,8 +54,8 @@ def compare_run(run: Path, out: Path | None, options: CompareOptions, *, as_json
     Raises UsageError if `out` exists, CheckpointError and ResourceError for what cannot be read or written, and
     NumericalError for a run whose rollouts are not finite.
     """
-    if out is not None and out.exists() and not options.overwrite:
-        raise UsageError("exists already", where=str(out), remedy="choose another --out, or write --overwrite")
+    if out is not None:
+        refuse_existing(out, overwrite=options.overwrite)
     opened = open_run(run, options.checkpoint, options.device)
     found = _individuals(opened, options)
     if out is not None:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ncyber_cli.atomic import refuse_existing
 from ncyber_cli.data.recording import SPLIT_NAMES, TEST, TRAIN, Session
 from ncyber_cli.errors import DataError, NumericalError, UsageError
 from ncyber_cli.inference.posterior import PROTOTYPES, Moments, Sources, causal_moments, moments_of, posterior_samples
@@ -105,8 +106,7 @@ def _check_options(out: Path, options: InferOptions) -> None:
     for option, asked in (("--samples", options.samples is not None), ("--write-samples", options.write_samples)):
         if options.causal and asked:
             raise UsageError("--causal draws no samples", where=option, remedy=f"leave {option} out")
-    if Path(out).exists() and not options.overwrite:
-        raise UsageError("exists already", where=str(out), remedy="choose another --out, or write --overwrite")
+    refuse_existing(out, overwrite=options.overwrite)
 
 
 def _check_sources(run: OpenRun, sources: Sources) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ncyber_cli.atomic import refuse_existing
 from ncyber_cli.errors import NumericalError, UsageError
 from ncyber_cli.inference.rollout import rollout
 from ncyber_cli.inference.trial_noise import path_noise
@@ -65,8 +66,7 @@ def simulate_run(run: Path, data: Sequence[str], out: Path, options: SimulateOpt
     Raises UsageError for options that do not fit the run, CheckpointError, DataError and ResourceError for what
     cannot be read or written, NumericalError for rollouts that are not finite.
     """
-    if Path(out).exists() and not options.overwrite:
-        raise UsageError("exists already", where=str(out), remedy="choose another --out, or write --overwrite")
+    refuse_existing(out, overwrite=options.overwrite)
     opened = open_run(run, options.checkpoint, options.device)
     if options.env_map is not None:
         opened = replace(opened, spec=with_gym(opened.spec, options.env_map))
