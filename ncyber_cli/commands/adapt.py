@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from ncyber_cli.commands.choices import AsJson, Device, OnDevice, Quiet, Recordings, RunFolder
+from ncyber_cli.commands.choices import (
+    AsJson,
+    Device,
+    OnDevice,
+    Quiet,
+    Recordings,
+    ReplaceRun,
+    Resume,
+    RunFolder,
+    resume_or_replace,
+)
 
 
 def adapt(
@@ -37,18 +47,16 @@ def adapt(
     ] = None,
     device: OnDevice = Device.auto,
     seed: Annotated[int, typer.Option(min=0, help="Of the order of trials and the noise.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that exists.")] = False,
+    resume: Resume = False,
+    overwrite: ReplaceRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Learn a new animal's readout, embedding and gains in a finished run; all that animals share stays as it is."""
-    from ncyber_cli.errors import UsageError
     from ncyber_cli.pipeline.adapt import AdaptRequest, adapt_run
     from ncyber_cli.pipeline.learning_curve import curve_run, read_numbers
 
-    if resume and overwrite:
-        raise UsageError("--resume and --overwrite exclude each other", remedy="give one of them")
+    resume_or_replace(resume=resume, overwrite=overwrite)
     request = AdaptRequest(
         run=run,
         data=tuple(data),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ncyber_cli.commands.choices import AsJson, Checkpoint, Device, Kept, OnDevice, Quiet, RunFolder, Steps
+from ncyber_cli.commands.choices import AsJson, Checkpoint, Device, Kept, OnDevice, Quiet, ReplaceRun, RunFolder, Steps
 
 
 def design(
@@ -54,7 +54,7 @@ def design(
     checkpoint: Checkpoint = Kept.best,
     seed: Annotated[int, typer.Option(min=0, help="Of the noise; samples that are tuned on are not reported on.")] = 0,
     device: OnDevice = Device.auto,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that exists.")] = False,
+    overwrite: ReplaceRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from ncyber_cli.commands.choices import AsJson, Device, OnDevice, Overrides, Quiet
+from ncyber_cli.commands.choices import (
+    AsJson,
+    Device,
+    OnDevice,
+    Overrides,
+    Quiet,
+    ReplaceRun,
+    Resume,
+    resume_or_replace,
+)
 
 
 def fit(
@@ -26,8 +35,8 @@ def fit(
     ] = None,
     device: OnDevice = Device.auto,
     seed: Annotated[int, typer.Option(min=0, help="Of the weights, the order of trials and the noise.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that exists.")] = False,
+    resume: Resume = False,
+    overwrite: ReplaceRun = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Read everything, say what would be trained, write nothing.")
     ] = False,
@@ -35,11 +44,9 @@ def fit(
     quiet: Quiet = False,
 ) -> None:
     """Train a model on recordings of one or several animals."""
-    from ncyber_cli.errors import UsageError
     from ncyber_cli.pipeline.fit import FitRequest, run_fit
 
-    if resume and overwrite:
-        raise UsageError("--resume and --overwrite exclude each other", remedy="give one of them")
+    resume_or_replace(resume=resume, overwrite=overwrite)
     request = FitRequest(
         spec=spec,
         data=tuple(data or ()),
