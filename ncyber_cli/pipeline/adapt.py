@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ import torch
 
 from ncyber_cli.atomic import write_text
 from ncyber_cli.data.batches import Cohort
+from ncyber_cli.data.open_hdf5 import file_sha256
 from ncyber_cli.data.prepare import labels_in
 from ncyber_cli.data.recording import TRAIN, VALIDATION, Session
 from ncyber_cli.errors import CheckpointError, DataError, UsageError
@@ -136,8 +136,7 @@ def _adapt_locked(request: AdaptRequest, folder: RunFolder, job: Job, progress: 
     else:
         folder.clear()
     write_text(folder.spec, spec_text(job.spec))
-    with job.parent.path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = file_sha256(job.parent.path)
     origin = {"run": str(job.parent.path), "sha256": digest, "animals": job.parent.layout.animals}
     return train_and_score(job, state, progress, {"adapted_from": origin})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from ncyber_cli.data.batches import Batch, Cohort
+from ncyber_cli.data.open_hdf5 import file_sha256
 from ncyber_cli.data.recording import Session
 from ncyber_cli.errors import CheckpointError
 from ncyber_cli.inference.elbo import NeuroModel
@@ -54,9 +54,7 @@ def open_run(run: Path, which: str, device: str) -> OpenRun:
     chosen = chosen_device(device)
     path = _checkpoint(Path(run), which)
     checkpoint = load(path)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return OpenRun(path, digest, checkpoint.spec, checkpoint.layout, restore(checkpoint, chosen), chosen)
+    return OpenRun(path, file_sha256(path), checkpoint.spec, checkpoint.layout, restore(checkpoint, chosen), chosen)
 
 
 def check_readers(run: OpenRun) -> None:
