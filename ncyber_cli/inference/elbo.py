@@ -87,6 +87,14 @@ def draw_noise(model: NeuroModel, n_time: int, n_trial: int, generator: torch.Ge
     )
 
 
+def no_noise(model: NeuroModel, n_time: int, n_trial: int) -> Noise:
+    """Zeros: the posterior's, or the prior's, own mean path."""
+    like = model.loop.initial_mean
+    n_latent, n_objective, n_control, n_residual, n_embedding = noise_sizes(model)
+    latent, objective, body = (like.new_zeros(n_time, n_trial, n) for n in (n_latent, n_objective, n_residual))
+    return Noise(latent, objective, like.new_zeros(n_trial, n_control), body, like.new_zeros(n_trial, n_embedding))
+
+
 @dataclass(frozen=True)
 class Posterior:
     """One sample of everything latent, with the KL of every bin (nats); time first."""

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ncyber_cli.data.batches import Batch
-from ncyber_cli.inference.elbo import NeuroModel, Noise, noise_sizes
+from ncyber_cli.inference.elbo import NeuroModel, no_noise
 from ncyber_cli.inference.posterior import Moments, Sources, causal_moments
 from ncyber_cli.inference.rollout import Scene, rollout
 from ncyber_cli.inference.trial_noise import PathNoise, TrialKey, trial_noise
@@ -88,7 +88,8 @@ def forecast_body(
         latent=latent,
         actuator=start.actuator.repeat(samples, 1),
     )
-    body = rollout(model, scene, _stillness(model, n_step, len(latent)), noisy=False)["body"]
+    still = PathNoise(no_noise(model, n_step, len(latent)), latent.new_ones(n_step, len(latent)))
+    body = rollout(model, scene, still, noisy=False)["body"]
     return body.reshape(samples, n_trial, n_step, -1).mean(0)[:, 1:]
 
 
@@ -98,12 +99,3 @@ def _at(values: Float[Tensor, "trial time n"], bins: Int[Tensor, " trial"]) -> F
 
 def _along(values: Float[Tensor, "trial time n"], index: Int[Tensor, "trial step"]) -> Float[Tensor, "trial step n"]:
     return values.gather(1, index[:, :, None].expand(-1, -1, values.shape[2]))
-
-
-def _stillness(model: NeuroModel, n_time: int, n_trial: int) -> PathNoise:
-    like = model.loop.initial_mean
-    n_latent, n_objective, n_control, n_residual, n_embedding = noise_sizes(model)
-    steps = [like.new_zeros(n_time, n_trial, n) for n in (n_latent, n_objective, n_residual)]
-    nobody = like.new_zeros(n_trial, n_embedding)
-    noise = Noise(steps[0], steps[1], like.new_zeros(n_trial, n_control), steps[2], nobody)
-    return PathNoise(noise, like.new_ones(n_time, n_trial))

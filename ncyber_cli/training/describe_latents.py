@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ncyber_cli.data.batches import Cohort
-from ncyber_cli.inference.elbo import NeuroModel, Noise, draw_noise, sample_posterior
+from ncyber_cli.inference.elbo import NeuroModel, no_noise, sample_posterior
 from ncyber_cli.spec import Inference
 from ncyber_cli.training.activity import log_linear_units, smoothed_activity
 from ncyber_cli.training.align import mean_of
@@ -63,15 +61,10 @@ def mean_latents(
         batch = cohort.batch(np.stack([np.full_like(chosen, session), chosen], axis=1)).to(device)
         show_neural, show_body = shown(batch, inference)
         view = model.encoder.view(batch, show_neural=show_neural, show_body=show_body)
-        posterior = sample_posterior(model, batch, view, _silent(model, batch.mask.shape[1], len(chosen)))
+        posterior = sample_posterior(model, batch, view, no_noise(model, batch.mask.shape[1], len(chosen)))
         latent = posterior.trajectory.latent.transpose(0, 1).double().cpu().numpy()
         found[begin : begin + len(chosen), : latent.shape[1]] = latent
     return found
-
-
-def _silent(model: NeuroModel, n_time: int, n_trial: int) -> Noise:
-    noise = draw_noise(model, n_time, n_trial, torch.Generator(model.loop.initial_mean.device))
-    return Noise(*(torch.zeros_like(getattr(noise, field.name)) for field in fields(Noise)))
 
 
 def _root(covariance: Array) -> Array:
