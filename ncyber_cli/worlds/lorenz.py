@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ncyber_cli.worlds.runge_kutta import runge_kutta
 from ncyber_cli.worlds.simulated import RATE_BITS, Signal, SimulatedAnimal, poisson_counts
 
 SIGMA, RHO, BETA = 10.0, 28.0, 8.0 / 3.0
@@ -46,11 +47,7 @@ def _flow(state: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def lorenz_step(state: NDArray[np.float64], duration: float) -> NDArray[np.float64]:
     """One classical Runge-Kutta step of the Lorenz equations, (..., 3) to (..., 3), in Lorenz units."""
-    k1 = _flow(state)
-    k2 = _flow(state + 0.5 * duration * k1)
-    k3 = _flow(state + 0.5 * duration * k2)
-    k4 = _flow(state + duration * k3)
-    return state + duration / 6.0 * (k1 + 2 * k2 + 2 * k3 + k4)
+    return runge_kutta(_flow, state, duration)
 
 
 def next_bin(state: NDArray[np.float64], bin_s: float = BIN_S, speed: float = SPEED) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ncyber_cli.worlds.runge_kutta import runge_kutta
 from ncyber_cli.worlds.simulated import RATE_BITS, Signal, SimulatedAnimal, poisson_counts
 
 Family = Literal["limit_cycle", "duffing", "both"]
@@ -114,10 +115,6 @@ def _path(kind: str, omega: Floats, damping: Floats, bins: int, rng: np.random.G
     for time in range(bins):
         path[:, time] = state
         for _ in range(SUBSTEPS):
-            k1 = flow(kind, state, omega, damping)
-            k2 = flow(kind, state + 0.5 * step_s * k1, omega, damping)
-            k3 = flow(kind, state + 0.5 * step_s * k2, omega, damping)
-            k4 = flow(kind, state + step_s * k3, omega, damping)
             noise = NOISE_PER_ROOT_S * np.sqrt(step_s) * rng.standard_normal(state.shape)
-            state = state + step_s / 6 * (k1 + 2 * k2 + 2 * k3 + k4) + noise
+            state = runge_kutta(lambda here: flow(kind, here, omega, damping), state, step_s) + noise
     return path
