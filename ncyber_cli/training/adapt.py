@@ -66,29 +66,34 @@ def begin_adapted(
     device: torch.device | str = "cpu",
 ) -> list[SessionAlignment]:
     """Adopt `model` and set all its weights; how its sessions were turned. `device` tries what is uncertain."""
+    known = assemble(parent.spec, parent.layout, torch.Generator().manual_seed(0))
+    known.load_state_dict(parent.model_state)
     basis = [AreaBasis.from_plain(plain) for plain in parent.layout.latent_basis]
 
     def begin(turned: Sequence[SessionAlignment]) -> NeuroModel:
         another = copy.deepcopy(model)
-        _begin(another, parent, layout, cohort, turned)
+        _begin(another, known, parent, layout, cohort, turned)
         return another.to(device)
 
     alignments = try_rotations(aligned(model, cohort, basis), begin, cohort, spec, seed)
-    _begin(model, parent, layout, cohort, alignments)
+    _begin(model, known, parent, layout, cohort, alignments)
     return alignments
 
 
 def _begin(
-    model: NeuroModel, parent: Checkpoint, layout: Layout, cohort: Cohort, alignments: Sequence[SessionAlignment]
+    model: NeuroModel,
+    known: NeuroModel,
+    parent: Checkpoint,
+    layout: Layout,
+    cohort: Cohort,
+    alignments: Sequence[SessionAlignment],
 ) -> None:
-    """All weights of `model`, of which only what belongs to the sessions will learn."""
+    """All weights of `model`, of which only what belongs to the sessions will learn; `known` is the parent's model."""
     own, state = own_names(model), model.state_dict()
     shared = {name: parent.model_state[name] for name in state if name not in own}
     model.load_state_dict({**state, **shared})
     if model.readers is not None:
         model.readers.ready = False
-    known = assemble(parent.spec, parent.layout, torch.Generator().manual_seed(0))
-    known.load_state_dict(parent.model_state)
     _as_the_known_are(model, known, parent.layout)
     adopt(model, parent, layout)
     start_sessions(model, cohort, alignments)
