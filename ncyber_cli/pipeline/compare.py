@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from ncyber_cli.atomic import refuse_existing, write_text
 from ncyber_cli.errors import NumericalError
 from ncyber_cli.inference.elbo import NeuroModel
-from ncyber_cli.inference.rollout import rollout
-from ncyber_cli.inference.trial_noise import TrialKey, path_noise
+from ncyber_cli.inference.rollout import Scene, rollout
+from ncyber_cli.inference.trial_noise import PathNoise, TrialKey, path_noise
 from ncyber_cli.model.meta import Embedding
 from ncyber_cli.outputs.metrics import Mode, modes, shape_distance
 from ncyber_cli.pipeline.open_run import OpenRun, open_run
 from ncyber_cli.pipeline.run_folder import SUMMARY
-from ncyber_cli.pipeline.scenes import UsualTrials
+from ncyber_cli.pipeline.scenes import UsualTrials, usual_steps
 from ncyber_cli.reporting import table
 
 _TRIALS = 16  # rollouts an animal behind each spectrum and distance
@@ -38,6 +38,14 @@ class CompareOptions:
     checkpoint: str = "best"
     device: str = "auto"
     overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """Where rollouts of each animal begin, and the noise that all of them share, so that they begin alike."""
+
+    scenes: list[Scene]
+    noise: PathNoise
 
 
 @dataclass(frozen=True)
@@ -69,11 +77,12 @@ def compare_run(run: Path, out: Path | None, options: CompareOptions, *, as_json
 
 
 def _individuals(run: OpenRun, options: CompareOptions) -> dict[str, Any]:
-    at_mean = _dynamics(run, run.model, options.seed)
+    begun = _begun(run, options.seed)
+    at_mean = _dynamics(run, run.model, begun)
     if at_mean is None:
         what = "rollouts of its animals run away"
         raise NumericalError(what, where=str(run.path), remedy="fit longer, or with a lower training.learning_rate")
-    every = (_dynamics(run, model, options.seed) for model in _drawn(run.model, options))
+    every = (_dynamics(run, model, begun) for model in _drawn(run.model, options))
     draws = [draw for draw in every if draw is not None]
     distance_sd = np.std([draw.distance for draw in draws], axis=0) if draws else np.zeros_like(at_mean.distance)
     constants = _constants(run)
@@ -119,9 +128,20 @@ def _drawn(model: NeuroModel, options: CompareOptions) -> list[NeuroModel]:
     return copies
 
 
-def _dynamics(run: OpenRun, model: NeuroModel, seed: int) -> _Dynamics | None:
+def _begun(run: OpenRun, seed: int) -> _Begun:
+    steps = max(_STEPS, usual_steps(run))
+    scenes = []
+    for animal in run.layout.animals:
+        source = UsualTrials(run, animal, _TRIALS, steps)
+        (some,) = source.pieces(_TRIALS)
+        scenes.append(source.scene(some, seed=seed, sample=0))
+    keys = [TrialKey("", "", str(trial)) for trial in range(_TRIALS)]
+    return _Begun(scenes, path_noise(run.model, keys, steps, seed, 0))
+
+
+def _dynamics(run: OpenRun, model: NeuroModel, begun: _Begun) -> _Dynamics | None:
     """None where a rollout runs away, as it may far from where any animal is."""
-    paths = [_path(run, model, animal, seed) for animal in run.layout.animals]
+    paths = [rollout(model, scene, begun.noise)["latents"].float().cpu().numpy() for scene in begun.scenes]
     if not all(np.isfinite(path).all() for path in paths):
         return None
     distance = np.zeros((len(paths), len(paths)))
@@ -129,19 +149,6 @@ def _dynamics(run: OpenRun, model: NeuroModel, seed: int) -> _Dynamics | None:
         for other in range(one):
             distance[one, other] = distance[other, one] = shape_distance(path, paths[other])
     return _Dynamics([modes(path, run.layout.bin_s) for path in paths], distance)
-
-
-def _path(run: OpenRun, model: NeuroModel, animal: str, seed: int) -> NDArray[np.float32]:
-    """Latents of an animal's rollouts, (trial, time, latent); all animals share the noise, and so where they begin."""
-    source = UsualTrials(run, animal, _TRIALS, None)
-    if source.steps < _STEPS:
-        source = UsualTrials(run, animal, _TRIALS, _STEPS)
-    (some,) = source.pieces(_TRIALS)
-    keys = [TrialKey("", "", key.trial) for key in some.keys]
-    noise = path_noise(model, keys, source.steps, seed, 0)
-    scene = source.scene(some, seed=seed, sample=0)
-    path: NDArray[np.float32] = rollout(model, scene, noise)["latents"].float().cpu().numpy()
-    return path
 
 
 def _mode_with_sd(mode: Mode, draws: Sequence[Sequence[Mode]], place: int) -> dict[str, float | None]:
