@@ -179,6 +179,14 @@ def test_the_text_of_a_spec_loads_to_an_equal_spec(tmp_path: Path) -> None:
     assert load_spec(again) == spec
 
 
+def test_training_windows_are_longer_than_what_is_hidden_in_them(tmp_path: Path) -> None:
+    assert good(tmp_path, "training.window_s=0.2").window_bins == 20
+    assert good(tmp_path).window_bins is None
+    (line,) = problems(tmp_path, GOOD, "training.window_s=0.15")
+    assert "training.window_s is 15 bins of data.bin_s" in line
+    assert "hides up to 15 in a row: write a longer window_s, or shorter spans" in line
+
+
 def test_a_spec_is_frozen(tmp_path: Path) -> None:
     with pytest.raises(ValidationError):
         good(tmp_path).training.epochs = 3  # type: ignore[misc]

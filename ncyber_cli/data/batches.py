@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ncyber_cli.data.recording import Session
 
-Picks = NDArray[np.int64]  # (trial, 2): session index, trial index
+# (trial, 2): session index, trial index; of windows two more: the first bin in the trial, and the one after the last.
+Picks = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Batch:
     force: Float[Tensor, "trial time n_force"]
     mask: Bool[Tensor, "trial time"]  # False after the end of a trial
     when: Float[Tensor, " trial"]  # the session's clock as the trial begins
+    midway: Bool[Tensor, " trial"]  # True for windows that begin after their trial
 
     def to(self, device: torch.device | str) -> Batch:
         moved = {f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)}
@@ -91,13 +93,20 @@ class Cohort:
         ]  # fmt: skip
         return np.concatenate(rows).astype(np.int64)
 
+    def bins(self, picks: Picks) -> NDArray[np.int64]:
+        """How many bins each of the named trials or windows has, (trial,)."""
+        if picks.shape[1] > 2:
+            return picks[:, 3] - picks[:, 2]
+        found = np.zeros(len(picks), np.int64)
+        for i in np.unique(picks[:, 0]):
+            rows = picks[:, 0] == i
+            found[rows] = self.sessions[i].mask[picks[rows, 1]].sum(axis=1)
+        return found
+
     def batch(self, picks: Picks, dtype: torch.dtype | None = None) -> Batch:
-        """The named trials, in the order of `picks`, padded to their longest trial."""
+        """The named trials or windows, in the order of `picks`, padded to the longest of them."""
         order = [(i, np.flatnonzero(picks[:, 0] == i)) for i in np.unique(picks[:, 0])]
-        n_time = 0
-        for i, _ in order:
-            mask = self.sessions[i].mask[picks[picks[:, 0] == i, 1]]
-            n_time = max(n_time, int(mask.any(0).nonzero()[0].max()) + 1)
+        n_time = int(self.bins(picks).max())
         first = self.sessions[0]
         n = len(picks)
         wide = {
@@ -110,9 +119,10 @@ class Cohort:
             "force": np.zeros((n, n_time, first.force.shape[2]), np.float32),
             "mask": np.zeros((n, n_time), bool),
             "when": np.zeros(n, np.float64),
+            "midway": picks[:, 2] > 0 if picks.shape[1] > 2 else np.zeros(n, bool),
         }
         for i, rows in order:
-            self._fill(wide, rows, self.sessions[i], picks[rows, 1], n_time)
+            self._fill(wide, rows, self.sessions[i], picks[rows], n_time)
         tensors: dict[str, Any] = {name: torch.from_numpy(values) for name, values in wide.items()}
         for name in ("observation", "body", "input", "force", "when"):
             tensors[name] = tensors[name].to(dtype or self.dtype)
@@ -121,24 +131,22 @@ class Cohort:
         return Batch(**tensors)
 
     @staticmethod
-    def _fill(
-        wide: dict[str, NDArray[Any]], rows: NDArray[Any], session: Session, trials: NDArray[Any], n_time: int
-    ) -> None:
+    def _fill(wide: dict[str, NDArray[Any]], rows: NDArray[Any], session: Session, picks: Picks, n_time: int) -> None:
         n_unit, n_bin = len(session.unit_id), min(n_time, session.mask.shape[1])
-        mask = session.mask[trials, :n_bin]
-        counts = session.observation[trials, :n_bin].astype(np.float32)
+        place, mask = _cut(session, picks, n_bin)
+        counts = session.observation[place].astype(np.float32)
         seen = ~np.isnan(counts) & mask[:, :, None]
         wide["observation"][rows, :n_bin, :n_unit] = np.where(seen, counts, 0)
         wide["observed"][rows, :n_bin, :n_unit] = seen
         wide["encodable"][rows, :n_unit] = ~session.held_out
-        body = session.body[trials, :n_bin]
+        body = session.body[place]
         recorded = ~np.isnan(body) & mask[:, :, None]
         wide["body"][rows, :n_bin] = np.where(recorded, body, 0)
         wide["body_recorded"][rows, :n_bin] = recorded
-        wide["input"][rows, :n_bin] = session.input[trials, :n_bin] * mask[:, :, None]
-        wide["force"][rows, :n_bin] = session.force[trials, :n_bin] * mask[:, :, None]
+        wide["input"][rows, :n_bin] = session.input[place] * mask[:, :, None]
+        wide["force"][rows, :n_bin] = session.force[place] * mask[:, :, None]
         wide["mask"][rows, :n_bin] = mask
-        wide["when"][rows] = session.clock()[trials]
+        wide["when"][rows] = session.clock()[picks[:, 1]]
 
     def batches(
         self, picks: Picks, size: int, generator: torch.Generator | None = None
@@ -149,3 +157,13 @@ class Cohort:
         for start in range(0, len(picks), size):
             chosen = picks[start : start + size]
             yield chosen, self.batch(chosen)
+
+
+def _cut(session: Session, picks: Picks, n_bin: int) -> tuple[tuple[Any, Any], NDArray[np.bool_]]:
+    """Where `n_bin` bins of each trial or window lie in the session's arrays, and which of them there are."""
+    if picks.shape[1] == 2:
+        whole = (picks[:, 1], slice(n_bin))
+        return whole, session.mask[whole]
+    bins = picks[:, 2:3] + np.arange(n_bin)
+    place = (picks[:, 1:2], np.minimum(bins, session.mask.shape[1] - 1))
+    return place, session.mask[place] & (bins < picks[:, 3:])

@@ -11,12 +11,15 @@ from ncyber_cli.inference.prototype_head import PrototypeHead
 from ncyber_cli.inference.readers import CausalReader, Readers, SmoothedReader
 from ncyber_cli.model.build import build_model
 from ncyber_cli.model.layout import Layout
+from ncyber_cli.model.window_start import WindowStart
 from ncyber_cli.spec import Spec
 
 
 def assemble(spec: Spec, layout: Layout, generator: torch.Generator) -> NeuroModel:
     """The untrained model in the spec's dtype; all random weights come from `generator`."""
     loop = build_model(spec.model, layout, generator)
+    if spec.window_bins is not None:
+        loop.window_start = WindowStart(loop.brain.areas.size)
     n_latent = loop.brain.areas.size
     n_objective = 0 if loop.objective is None else loop.objective.size
     n_control = 0 if loop.controller is None else loop.controller.n_control

@@ -6,7 +6,7 @@ Both are pure in the tensors they are given: noise comes in, nothing is read bac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -127,7 +127,7 @@ def sample_posterior(
     loop = model.loop
     messages = model.encoder(view) if messages is None else messages
     seen = view.seen.T
-    variance = loop.latent_variance(seen.shape[0])
+    variance = loop.latent_variance(seen.shape[0], batch.midway)
     correction, constant = diagonal_correction(
         messages.latent, messages.latent_log_ratio, variance, noise.latent, seen, loop.silent(batch.input)
     )
@@ -172,7 +172,8 @@ def given_of(
     embedding = loop.brain.individuals(batch.animal, batch.session, noise.embedding)
     inputs = batch.input.transpose(0, 1)
     silent = loop.silent(batch.input)
-    return Given(batch.animal, inputs, embedding, force, objective, actuator, body, known, body_noise, silent=silent)
+    recorded = Given(batch.animal, inputs, embedding, force, objective, actuator, body, known, body_noise)
+    return replace(recorded, silent=silent, midway=batch.midway)
 
 
 def _first_actuator(loop: ClosedLoop, messages: Messages, noise: Tensor) -> tuple[Tensor | None, Tensor]:

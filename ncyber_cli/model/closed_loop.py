@@ -27,6 +27,7 @@ from ncyber_cli.model.gauss_markov import Correction, correct
 from ncyber_cli.model.objective import Objective
 from ncyber_cli.model.readout_prior import ReadoutPrior
 from ncyber_cli.model.silencing import Silencing, held, kept_share
+from ncyber_cli.model.window_start import WindowStart
 
 LOG_VARIANCE_FLOOR = -14.0  # latents start at unit variance; below this the brain would have no noise at all
 
@@ -54,6 +55,7 @@ class Given:
     sensed: bool = True  # False: the brain is told nothing after the first bin (open loop)
     before: Float[Tensor, "trial past n_latent"] | None = None  # latents before the first bin, newest first
     silent: Bool[Tensor, "time trial n_latent"] | None = None  # latents that are held at zero
+    midway: Bool[Tensor, " trial"] | None = None  # True where bin 0 is none of a trial's start; None: nowhere
     plant: Plant | None = None  # moves the body in place of the model's own; where it differs the brain is surprised
 
 
@@ -92,16 +94,28 @@ class ClosedLoop(nn.Module):
         self.initial_mean = nn.Parameter(torch.zeros(n))
         self.log_initial_variance = nn.Parameter(torch.zeros(n))
         self.log_process_variance = nn.Parameter(torch.full((n,), -3.0))
+        self.window_start: WindowStart | None = None  # where training is done on windows
         self.readout_prior: ReadoutPrior | None = None  # where neurons of other animals say what to expect
         # Without a body the goal lives in a learned readout of the brain.
         self.latent_position = None
         if body is None and controller is not None and objective is not None:
             self.latent_position = nn.Linear(n, objective.size, bias=False)
 
-    def latent_variance(self, n_time: int) -> Float[Tensor, "time 1 n_latent"]:
-        """Prior variance of x_1, then of each step."""
-        rest = self.log_process_variance.expand(n_time - 1, 1, -1)
-        return torch.cat([self.log_initial_variance.expand(1, 1, -1), rest]).clamp(min=LOG_VARIANCE_FLOOR).exp()
+    def latent_variance(
+        self, n_time: int, midway: Bool[Tensor, " trial"] | None = None
+    ) -> Float[Tensor, "time one_or_trial n_latent"]:
+        """Prior variance of x_1 (see `Given.midway`), then of each step."""
+        first = self.log_initial_variance[None]
+        if midway is not None and self.window_start is not None:
+            first = torch.where(midway[:, None], self.window_start.log_variance, first)
+        rest = self.log_process_variance.expand(n_time - 1, len(first), -1)
+        return torch.cat([first[None], rest]).clamp(min=LOG_VARIANCE_FLOOR).exp()
+
+    def first_mean(self, midway: Bool[Tensor, " trial"] | None) -> Float[Tensor, "#trial n_latent"]:
+        """Prior mean of x_1."""
+        if midway is None or self.window_start is None:
+            return self.initial_mean[None]
+        return torch.where(midway[:, None], self.window_start.mean, self.initial_mean)
 
     def unroll(self, given: Given, correction: Correction) -> Trajectory:
         """Run the loop over every bin of `correction`; a sample of all that happens."""
@@ -110,7 +124,7 @@ class ClosedLoop(nn.Module):
         goal = None if self.objective is None or given.objective is None else self.objective.normalise(given.objective)
         drive = self.brain.drive(weights, given.input, goal).unbind(0)
         target, gain, noise = correction.target.unbind(0), correction.gain.unbind(0), correction.noise.unbind(0)
-        prior = self.initial_mean.expand_as(target[0])
+        prior = self.first_mean(given.midway).expand_as(target[0])
         latent = correct(prior, target[0], gain[0], noise[0])
         loop = _BodyLoop(self, given) if self.controller is not None else None
         axons = self.brain.axons(latent, given.before)

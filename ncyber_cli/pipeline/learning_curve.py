@@ -17,6 +17,7 @@ import torch
 
 from ncyber_cli.atomic import write_text
 from ncyber_cli.data.recording import TRAIN, Session
+from ncyber_cli.data.training_windows import examples_an_epoch
 from ncyber_cli.errors import UsageError
 from ncyber_cli.outputs.provenance import plain
 from ncyber_cli.outputs.summary import AnimalSummary
@@ -101,8 +102,9 @@ def _from_scratch(
     few = [session.take(_kept(session, number)) for session in sessions]
     cohort = cohort_of(few, torch.float64 if spec.training.dtype == "float64" else torch.float32)
     training = spec.training
-    batch = min(training.batch, len(cohort.picks(TRAIN)))
-    steps = -(-len(cohort.picks(TRAIN)) // batch)
+    examples = examples_an_epoch(cohort, spec)
+    batch = min(training.batch, examples)
+    steps = -(-examples // batch)
     epochs = max(training.epochs, -(-_SCRATCH_STEPS // steps))
     chosen = training.model_copy(update={"batch": batch, "epochs": epochs})
     spec = with_files(spec.model_copy(update={"training": chosen}), [session.path for session in sessions])

@@ -117,6 +117,21 @@ class Spec(Part):
                 raise ValueError(f"data.inputs.{name}: the brain has no area {given.area}, {remedy}")
         return self
 
+    @property
+    def window_bins(self) -> int | None:
+        """Bins of the windows that training is done on; None: on whole trials."""
+        return None if self.training.window_s is None else max(1, round(self.training.window_s / self.data.bin_s))
+
+    @model_validator(mode="after")
+    def _windows_hold_blind_spans(self) -> Spec:
+        longest = self.inference.masking.span_bins[1]
+        if self.window_bins is not None and self.window_bins <= longest:
+            raise ValueError(
+                f"training.window_s is {self.window_bins} bins of data.bin_s, and inference.masking.span_bins hides up "
+                f"to {longest} in a row: write a longer window_s, or shorter spans"
+            )
+        return self
+
     @model_validator(mode="after")
     def _body_is_recorded(self) -> Spec:
         behavior = self.data.behavior

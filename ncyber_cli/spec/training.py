@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ncyber_cli.spec.part import Fraction, Part
+from ncyber_cli.spec.part import Fraction, Part, Seconds
 
 
 class Masking(Part):
@@ -63,6 +63,11 @@ class Teacher(Part):
 class Training(Part):
     epochs: Annotated[int, Field(ge=1)] = 150
     batch: Annotated[int, Field(ge=1)] = Field(64, description="trials per step, over all animals")
+    window_s: Seconds | None = Field(
+        None,
+        description="train on windows of this length, drawn anew in every epoch from trials that are longer; "
+        "all else sees whole trials",
+    )
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-2
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-4
     hold_controller: Fraction = Field(

@@ -79,7 +79,8 @@ def _first(cohort: Cohort, picks: Picks, finite: Tensor) -> str | None:
         return None
     first_bin = np.where(bad.any(1), bad.argmax(1), bad.shape[1])
     row = int(first_bin.argmin())
-    return f"{_trial(cohort, picks[row])}, bin {int(first_bin[row])}"
+    before = picks[row, 2] if picks.shape[1] > 2 else 0  # of a window
+    return f"{_trial(cohort, picks[row])}, bin {int(before + first_bin[row])}"
 
 
 def _most_extreme(cohort: Cohort) -> str:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ncyber_cli.data.batches import Cohort, Picks
 from ncyber_cli.data.recording import TRAIN
+from ncyber_cli.data.training_windows import draw_windows, examples_an_epoch
 from ncyber_cli.inference.elbo import NeuroModel, draw_noise
 from ncyber_cli.spec import Spec
 from ncyber_cli.training.area_hiding import area_hiding
@@ -71,7 +72,8 @@ class Start:
         self.choosing, self.has_validation = (self.training, False) if matured else choosing_trials(cohort)
         training = spec.training
         self.optimizer = make_optimizer(model, training.learning_rate, training.weight_decay, training.hold_controller)
-        self.steps_per_epoch = -(-len(self.training) // spec.training.batch)
+        self.examples = examples_an_epoch(cohort, spec)
+        self.steps_per_epoch = -(-self.examples // spec.training.batch)
         streams = torch.randint(2**62, (2,), generator=torch.Generator().manual_seed(seed)).tolist()
         self.order = torch.Generator().manual_seed(streams[0])
         self.noise = torch.Generator(self.device).manual_seed(streams[1])
@@ -144,7 +146,10 @@ class Start:
 
     def _epoch_order(self) -> Picks:
         self.order.set_state(self.order_at_epoch)
-        order: Picks = self.training[torch.randperm(len(self.training), generator=self.order).numpy()]
+        examples, length = self.training, self.spec.window_bins
+        if length is not None:
+            examples = draw_windows(self.cohort, examples, length, self.order)
+        order: Picks = examples[torch.randperm(len(examples), generator=self.order).numpy()]
         return order
 
     def _take_step(self, picks: Picks) -> None:
@@ -158,7 +163,7 @@ class Start:
             blinding = self.hiding.applied(blinding, batch, self.noise)
         noise = draw_noise(model, batch.mask.shape[1], len(picks), self.noise)
         result = train_step(
-            model, self.optimizer, batch, blinding, noise, kl_weight(self.maturity), len(self.training), targets
+            model, self.optimizer, batch, blinding, noise, kl_weight(self.maturity), self.examples, targets
         )
         self._note(picks, result)
 

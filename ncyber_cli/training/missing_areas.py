@@ -24,6 +24,10 @@ class SessionLatents:
         """Changes from bin to bin, (step, latent)."""
         return np.diff(self.scores, axis=1)[self.inside[:, 1:] & self.inside[:, :-1]]
 
+    def everywhere(self) -> Array:
+        """All bins, (bin, latent)."""
+        return self.scores[self.inside]
+
     def starts(self) -> Array:
         """First bins, (trial, latent)."""
         return self.scores[:, 0]

@@ -11,6 +11,7 @@ from ncyber_cli.inference.elbo import NeuroModel
 from ncyber_cli.model.meta import Pooled
 from ncyber_cli.model.objective import Objective
 from ncyber_cli.model.slow_and_fast import SlowAndFast
+from ncyber_cli.model.window_start import WindowStart
 
 _WARM_UP = 0.05  # share of training until the full learning rate
 _LAST_RATE = 0.05  # of the learning rate, where the cosine ends
@@ -33,6 +34,7 @@ def make_optimizer(
     fast = [p for part in model.modules() if isinstance(part, Pooled) for p in part.parameters()]
     fast += [p for part in model.modules() if isinstance(part, SlowAndFast) for p in (part.raw_rho, part.raw_share)]
     fast += [model.loop.log_process_variance, model.loop.log_initial_variance]
+    fast += [part.log_variance for part in model.modules() if isinstance(part, WindowStart)]
     fast += model.loop.brain.individuals.parameters()  # a few numbers an animal, which decide what all weights mean
     fast = [p for p in fast if p.requires_grad]
     known = {id(p) for p in fast}

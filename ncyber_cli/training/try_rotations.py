@@ -12,6 +12,7 @@ import numpy as np
 
 from ncyber_cli.data.batches import Cohort
 from ncyber_cli.data.recording import TRAIN
+from ncyber_cli.data.training_windows import examples_an_epoch
 from ncyber_cli.inference.elbo import NeuroModel
 from ncyber_cli.spec import Spec
 from ncyber_cli.training.common_basis import SessionAlignment
@@ -44,7 +45,7 @@ def try_rotations(
 
 def _scores(model: NeuroModel, cohort: Cohort, spec: Spec, seed: int, sessions: Sequence[int]) -> list[float]:
     """Nats per bin of each of the sessions, after a few steps."""
-    steps_per_epoch = -(-len(cohort.picks(TRAIN)) // spec.training.batch)
+    steps_per_epoch = -(-examples_an_epoch(cohort, spec) // spec.training.batch)
     training = spec.training.model_copy(update={"epochs": -(-_STEPS // steps_per_epoch)})
     start = Start(model, cohort, spec.model_copy(update={"training": training}), seed, matured=True)
     start.run(lambda epoch: None, lambda: False)

@@ -42,6 +42,10 @@ def warm_start(model: NeuroModel, cohort: Cohort) -> list[SessionAlignment]:
         _set(loop.initial_mean, over_sessions(latents, lambda each: each.starts(), np.mean))
         start_variance = over_sessions(latents, lambda each: each.starts(), np.var)
         _set(loop.log_initial_variance, np.log(start_variance + 1e-2))
+        if loop.window_start is not None:
+            _set(loop.window_start.mean, over_sessions(latents, SessionLatents.everywhere, np.mean))
+            variance = over_sessions(latents, SessionLatents.everywhere, np.var)
+            _set(loop.window_start.log_variance, np.log(variance + 1e-2))
     return alignments
 
 

@@ -43,7 +43,7 @@ def assert_same_terms(ours: ElboTerms, theirs: ElboTerms) -> None:
 
 def with_more_bins(batch: Batch, extra: int) -> Batch:
     def padded(name: str, values: Tensor) -> Tensor:
-        if name in ("session", "animal", "encodable", "when"):
+        if name in ("session", "animal", "encodable", "when", "midway"):
             return values
         amount = (0, extra) if name == "mask" else (0, 0, 0, extra)
         return pad(values, amount, value=JUNK if values.is_floating_point() else 0)

@@ -136,10 +136,11 @@ WHERE = "day.nwb: animal b, session s1, trial 2, bin 7"
     ("field", "what"),
     [("observation", "neural activity"), ("body", "behavior"), ("force", "a force"), ("input", "an input")],
 )
+@pytest.mark.parametrize("window_s", [None, 0.28], ids=["trials", "windows"])
 def test_a_value_that_is_not_finite_is_named(
-    field: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    window_s: float | None, field: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = make_job(tmp_path, batch=100)
+    job = make_job(tmp_path, batch=100, window_s=window_s)
     poison_later(monkeypatch, job, field, math.inf)
     with pytest.raises(NumericalError, match=f"{what} is not finite") as ended:
         run(job)

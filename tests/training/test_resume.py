@@ -78,15 +78,21 @@ def test_stopped_and_resumed_equals_never_stopped(
     assert_same_run(whole, job)
 
 
-@pytest.mark.parametrize("kind", ["reach_jump", "linear_body", "brain_only"])
-def test_every_kind_of_state_is_kept(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Annealed priors, variances that move in closed form, models without a body; stopped twice."""
-    once = make_job(tmp_path / "once", kind)
+@pytest.mark.parametrize(
+    ("kind", "training"),
+    [("reach_jump", {}), ("linear_body", {}), ("brain_only", {}), ("reach", {"window_s": 0.36})],
+    ids=["annealed priors", "variances", "no body", "random windows"],
+)
+def test_every_kind_of_state_is_kept(
+    kind: str, training: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Annealed priors, variances that move in closed form, models without a body, windows drawn anew; stopped twice."""
+    once = make_job(tmp_path / "once", kind, **training)
     once.folder.mkdir()
     run(once)
-    twice = make_job(tmp_path / "twice", kind)
+    twice = make_job(tmp_path / "twice", kind, **training)
     twice.folder.mkdir()
-    for resume, step in ((False, STEPS), (True, 2)):
+    for resume, step in ((False, STEPS), (True, STEPS + 2)):
         with monkeypatch.context() as patch:
             interrupt_in_step(patch, step, signal.SIGUSR1)
             with pytest.raises(Interrupted):

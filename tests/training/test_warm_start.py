@@ -77,6 +77,24 @@ def test_the_latents_start_with_unit_variance_and_their_own_speed() -> None:
     torch.testing.assert_close(model.loop.log_process_variance.exp().detach(), step, rtol=0.5, atol=1e-3)
 
 
+def test_windows_start_anywhere_in_a_trial_and_trials_where_trials_start() -> None:
+    """A rise that begins with every trial: first bins are low and alike, all bins together are not."""
+    session = without_body(make_session(trials=30, bins=40, units=40, shortest=30, seed=4))
+    rise = np.random.default_rng(0).poisson(0.2 + 2 * np.linspace(0, 1, 40)[:, None], session.observation.shape)
+    session = replace(session, observation=(rise * session.mask[:, :, None]).astype(np.uint8))
+    spec = make_spec(MODELS["brain_only"])
+    spec = spec.model_copy(update={"training": spec.training.model_copy(update={"window_s": 0.4})})
+    cohort = Cohort([session], ["a"], dtype=torch.float64)
+    model = assemble(spec, measure(spec, cohort), torch.Generator().manual_seed(0))
+    warm_start(model, cohort)
+    loop, start = model.loop, model.loop.window_start
+    assert start is not None
+    torch.testing.assert_close(start.mean.detach(), torch.zeros(3).double(), rtol=0, atol=0.1)
+    torch.testing.assert_close(start.log_variance.exp().detach(), torch.ones(3).double(), rtol=0, atol=0.1)
+    assert abs(loop.initial_mean[0]) > 1
+    assert loop.log_initial_variance[0] < start.log_variance[0] - 1
+
+
 def scrambled(session: Session, rows: np.ndarray) -> Session:
     """The trials `rows` with everything about them replaced."""
     observation, body, given = session.observation.copy(), session.body.copy(), session.input.copy()
