@@ -70,6 +70,9 @@ class Start:
         self.hiding = area_hiding(cohort, model.loop.brain.areas.names, self.device)
         self.training = cohort.picks(TRAIN)
         self.choosing, self.has_validation = (self.training, False) if matured else choosing_trials(cohort)
+        self.watched = self.choosing
+        if matured and spec.window_bins is not None:  # nothing is chosen on them: whole trials would cost too much
+            self.watched = draw_windows(cohort, self.choosing, spec.window_bins, torch.Generator().manual_seed(seed))
         training = spec.training
         self.optimizer = make_optimizer(model, training.learning_rate, training.weight_decay, training.hold_controller)
         self.examples = examples_an_epoch(cohort, spec)
@@ -191,7 +194,7 @@ class Start:
         self.order_at_epoch = self.order.get_state()
         anneal(self.model, self.maturity)
         self._place_prototypes()
-        evaluation = evaluate(self.model, self.cohort, self.choosing, self.spec.inference)
+        evaluation = evaluate(self.model, self.cohort, self.watched, self.spec.inference)
         return EpochResult(
             epoch=self.epoch,
             steps=self.epoch * self.steps_per_epoch,
