@@ -113,6 +113,7 @@ def prepare(recording: Recording, spec: Spec, labels: Mapping[str, Sequence[str]
         unit_label=[label for each in zip(data.neural, streams, chosen, strict=True) for label in _labels(*each)],
         absent=absent_sources(recording, spec),
         nameless=recording.nameless,
+        about=recording.about,
     )
     return silence(session, spec)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h5py
 
+from ncyber_cli.data.about import read_about
 from ncyber_cli.data.absent import read_behavior, read_streams
 from ncyber_cli.data.animal_name import animal_name, is_nameless
 from ncyber_cli.data.columns import text
@@ -48,6 +49,7 @@ def read_nwb(file: h5py.File, path: Path, data: Data, sha256: str) -> Recording:
         trials=None if data.trials is None else _intervals(objects, data.trials.table),
         absent=absent,
         nameless=is_nameless(path, data, subject),
+        about=read_about(file),
     )
 
 

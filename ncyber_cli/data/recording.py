@@ -74,6 +74,7 @@ class Recording:
     trials: IntervalTable | None
     absent: dict[str, str] = field(default_factory=dict)  # sources of the spec that the file lacks, and why
     nameless: bool = False  # an NWB file without a subject id: the animal is called after the session or the file
+    about: dict[str, list[str]] = field(default_factory=dict)  # what the file says of session and animal (data.about)
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ class Session:
     floor: NDArray[np.float64] | None = None  # (unit,) per bin while its area is silenced; None: no area ever is
     absent: dict[str, str] = field(default_factory=dict)  # sources of the spec that the file lacks, and why
     nameless: bool = False  # as of the recording
+    about: dict[str, list[str]] = field(default_factory=dict)  # as of the recording
 
     def clock(self) -> NDArray[np.float64]:
         """When each trial begins, (trial,): s of session time, or its place in line where the file keeps no time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -172,8 +173,8 @@ class ResultsWriter:
             raise DataError("two results have this name", where=path, remedy="give each session its own name")
         group = self._file.create_group(path)
         group.attrs.update({"animal": header.animal, "session": header.session, "bin_s": header.bin_s})
-        if header.start_time is not None:
-            group.attrs["start_time"] = header.start_time
+        if header.about:
+            group.attrs["about"] = json.dumps(dict(header.about), sort_keys=True)
         for name, texts in (
             ("trial_id", header.trial_id),
             ("split", [SPLIT_NAMES[part] for part in header.split]),

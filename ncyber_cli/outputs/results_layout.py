@@ -1,7 +1,8 @@
 """The layout of a results file. Its names are a contract: readers outside this program rely on them.
 
 /                                       format, format_version, complete, and the provenance, as attributes
-/animals/<animal>/<session>/            animal, session, bin_s, start_time as attributes
+/animals/<animal>/<session>/            animal, session, bin_s, and where the recording says
+                                        anything of session or animal, that as JSON in about, as attributes
     trial_id, split (trial)             split is train, validation or test
     event_s (trial)                     the alignment event, s from session start
     unit_id, unit_area, held_out (unit)
@@ -34,8 +35,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ class SessionHeader:
     time_s: NDArray[np.float64]  # (trial, time)
     mask: NDArray[np.bool_]  # (trial, time)
     features: Mapping[str, Features]  # by group
-    start_time: str | None = None  # ISO 8601 date and time of session start, where the input says so
+    about: Mapping[str, Sequence[str]] = field(default_factory=dict)  # what the recording says (data.about)
 
     def __post_init__(self) -> None:
         trials, units = len(self.trial_id), len(self.unit_id)

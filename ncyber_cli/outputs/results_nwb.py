@@ -7,7 +7,6 @@ gives the same bytes again, so that checksums of archived files mean something.
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -21,17 +20,15 @@ from hdmf.data_utils import GenericDataChunkIterator
 from numpy.typing import NDArray
 from pynwb import NWBHDF5IO, NWBFile, TimeSeries
 from pynwb.epoch import TimeIntervals
-from pynwb.file import Subject
 
 from ncyber_cli.atomic import atomic_path
 from ncyber_cli.errors import DataError, UsageError
 from ncyber_cli.outputs.disk_full import disk_full_explained
+from ncyber_cli.outputs.nwb_about import UNKNOWN_START, session_fields, start_of, subject
 from ncyber_cli.outputs.read_results import read_results, session_groups, texts
 from ncyber_cli.outputs.results_layout import GROUPS, NO_CLUSTER
 from ncyber_cli.outputs.session_clock import SessionClock, session_clock
 
-# NWB demands a start time; this one stands for "not known", and the file's description says so.
-_UNKNOWN_START = datetime(2000, 1, 1, tzinfo=UTC)
 _BUFFER_VALUES = 1 << 22  # 16 MiB of float32 at a time
 
 
@@ -68,17 +65,18 @@ def _write_session(path: Path, group: h5py.Group, provenance: dict[str, Any]) ->
     clock = session_clock(group["time_s"][:], group["mask"][:], float(group.attrs["bin_s"]))
     nwb = _empty_file(group, provenance, clock)
     _add_trials(nwb, group, clock)
-    timestamps: TimeSeries | None = None
+    when = _sampling(clock)
     for name in GROUPS:
         if name not in group or len(group[name]["names"]) == 0:
             continue
-        nwb.add_analysis(_feature_table(group, name))
+        if len(group[name]["names"]) > 1:
+            nwb.add_analysis(_feature_table(group, name))
         for statistic in ("mean", "sd"):
-            series = _series(group, name, statistic, clock, timestamps)
-            timestamps = timestamps or series
+            series = _series(group, name, statistic, clock, when)
+            when = {"timestamps": series} if "timestamps" in when else when  # times are stored once
             nwb.add_analysis(series)
-    if "objectives/prototype" in group and timestamps is not None:
-        nwb.add_analysis(_prototypes(group, clock, timestamps))
+    if "objectives/prototype" in group:
+        nwb.add_analysis(_prototypes(group, clock, when))
     if "objectives/cluster" in group:
         nwb.add_analysis(_clusters(group, clock))
     _fix_object_ids(nwb)
@@ -88,14 +86,15 @@ def _write_session(path: Path, group: h5py.Group, provenance: dict[str, Any]) ->
 
 def _empty_file(group: h5py.Group, provenance: dict[str, Any], clock: SessionClock) -> NWBFile:
     animal, session = str(group.attrs["animal"]), str(group.attrs["session"])
-    start = group.attrs.get("start_time")
+    about = json.loads(group.attrs.get("about", "{}"))
+    start = start_of(about)
     remarks = ["Latents, controls, objectives, rates and body inferred by ncyber."]
     if start is None:
         remarks.append("The start time of the recording is not known; 2000-01-01 stands for it.")
     if clock.note:
         remarks.append(clock.note)
     record = json.dumps({key: _plain(value) for key, value in sorted(provenance.items())}, sort_keys=True)
-    start_time = _UNKNOWN_START if start is None else datetime.fromisoformat(str(start))
+    start_time = start or UNKNOWN_START
     return NWBFile(
         session_description=" ".join(remarks),
         identifier=str(uuid5(NAMESPACE_URL, f"{record}/{animal}/{session}")),
@@ -104,7 +103,8 @@ def _empty_file(group: h5py.Group, provenance: dict[str, Any], clock: SessionClo
         file_create_date=[start_time],  # not today: the same results give the same file
         session_id=session,
         notes=record,
-        subject=Subject(subject_id=animal, sex="U", description="see the recording that the results are of"),
+        subject=subject(animal, about),
+        **session_fields(about),
     )
 
 
@@ -140,28 +140,33 @@ def _feature_table(group: h5py.Group, name: str) -> DynamicTable:
     return DynamicTable(name=f"{name}_features", description=f"columns of {name}_mean and {name}_sd", columns=columns)
 
 
-def _prototypes(group: h5py.Group, clock: SessionClock, timestamps: TimeSeries) -> TimeSeries:
+def _prototypes(group: h5py.Group, clock: SessionClock, when: dict[str, Any]) -> TimeSeries:
     """Probabilities of the prototypes; the description says where they lie."""
     mean = ", ".join(f"{index}: {row.tolist()}" for index, row in enumerate(group["objectives/prototype_mean"][:]))
     return TimeSeries(
         name="objectives_prototype",
         data=_stored(group["objectives/prototype"], clock),
         unit="1",
-        timestamps=timestamps,
+        **when,
         description=f"probability of each prototype of the objective; they lie at {mean}",
     )
 
 
-def _series(
-    group: h5py.Group, name: str, statistic: str, clock: SessionClock, timestamps: TimeSeries | None
-) -> TimeSeries:
-    units = set(texts(group[name]["units"]))
+def _sampling(clock: SessionClock) -> dict[str, Any]:
+    """The times of a series as arguments of it."""
+    rate_hz = clock.rate_hz()
+    return {"timestamps": clock.time_s} if rate_hz is None else {"starting_time": clock.time_s[0], "rate": rate_hz}
+
+
+def _series(group: h5py.Group, name: str, statistic: str, clock: SessionClock, when: dict[str, Any]) -> TimeSeries:
+    names, units = texts(group[name]["names"]), set(texts(group[name]["units"]))
+    columns = f"columns are the rows of {name}_features" if len(names) > 1 else names[0]
     return TimeSeries(
         name=f"{name}_{statistic}",
         data=_stored(group[name][statistic], clock),
         unit=units.pop() if len(units) == 1 else f"see {name}_features",
-        timestamps=clock.time_s if timestamps is None else timestamps,
-        description=f"posterior {statistic} of {name}; columns are the rows of {name}_features",
+        **when,
+        description=f"posterior {statistic} of {name}; {columns}",
     )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+_EVEN = 1e-6  # of a step: what sums of floating point numbers are off
+
 
 @dataclass(frozen=True)
 class SessionClock:
@@ -17,6 +19,12 @@ class SessionClock:
     time_s: NDArray[np.float64]  # (row,) strictly ascending
     shift_s: NDArray[np.float64]  # (trial,) what was added to the trial's own time
     note: str  # what a reader must know, or nothing
+
+    def rate_hz(self) -> float | None:
+        """Rows a second where they follow one another evenly, as those of contiguous windows do."""
+        steps_s = np.diff(self.time_s)
+        even = len(steps_s) > 0 and np.ptp(steps_s) < _EVEN * steps_s.mean()
+        return len(steps_s) / float(self.time_s[-1] - self.time_s[0]) if even else None
 
     def spans(self, first: int = 0, past: int | None = None) -> list[tuple[int, int, int]]:
         """(trial, first row, past-the-last row) of every trial with kept bins, within rows first ... past."""

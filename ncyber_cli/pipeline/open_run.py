@@ -119,6 +119,7 @@ def header_of(run: OpenRun, session: Session, trials: NDArray[np.int64] | None =
         time_s=session.time_s[chosen],
         mask=session.mask[chosen],
         features=features_of(run, session.unit_id, session.unit_kind),
+        about=session.about,
     )
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ from result_files import PROVENANCE, header, values, write_results
 
 from ncyber_cli.errors import DataError, UsageError
 from ncyber_cli.outputs.results_hdf5 import ResultsWriter
-from ncyber_cli.outputs.results_layout import SessionHeader
+from ncyber_cli.outputs.results_layout import Features, SessionHeader
 from ncyber_cli.outputs.results_nwb import nwb_from_results
 
 
@@ -73,8 +74,80 @@ def test_prototypes_become_a_series_of_probabilities(tmp_path: Path) -> None:
         assert "1: [0.0, 0.5]" in series.description
 
 
+def about(**said: list[str]) -> SessionHeader:
+    """A session whose recording says this; `subject_age` is its animal's age."""
+    return replace(header(), about={name.replace("subject_", "subject/"): words for name, words in said.items()})
+
+
+def test_what_the_recording_says_is_passed_on(tmp_path: Path) -> None:
+    one = about(
+        experimenter=["Curie, Marie"], institution=["Sorbonne"], keywords=["reach"],
+        related_publications=["doi:10.1/x"],
+        subject_species=["Macaca mulatta"], subject_age=["P6Y"], subject_sex=["F"], subject_description=["calm"],
+    )  # fmt: skip
+    (path,) = nwb_from_results(write_results(tmp_path / "r.h5", one), tmp_path)
+    assert pynwb.validate(path=str(path)) == []
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        nwb = io.read()
+        assert (list(nwb.experimenter), nwb.institution) == (["Curie, Marie"], "Sorbonne")
+        assert "reach" in nwb.keywords[:]
+        assert list(nwb.related_publications) == ["doi:10.1/x"]
+        animal = nwb.subject
+        assert (animal.species, animal.age, animal.sex) == ("Macaca mulatta", "P6Y", "F")
+        assert animal.description == "calm"
+
+
+def test_what_archives_refuse_goes_into_the_description(tmp_path: Path) -> None:
+    """Best practices want fixed forms: the widest true value stands where the recording has another."""
+    one = about(
+        session_start_time=["1900-01-01T00:00:00-08:00"], experimenter=["marie"], related_publications=["in press"],
+        subject_species=["mouse"], subject_age=["adult"], subject_sex=["male"], subject_date_of_birth=["spring"],
+    )  # fmt: skip
+    (path,) = nwb_from_results(write_results(tmp_path / "r.h5", one), tmp_path)
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        nwb = io.read()
+        assert nwb.session_start_time.year == 2000
+        assert list(nwb.experimenter) == ["not named, in the recording"]
+        assert nwb.related_publications is None
+        animal = nwb.subject
+        assert (animal.age, animal.sex) == ("P0D/", "U")
+        assert animal.species.endswith("NCBITaxon_33208")  # Metazoa
+        for said in ("species: mouse", "age: adult", "sex: male", "date_of_birth: spring"):
+            assert said in animal.description
+
+
+@pytest.mark.parametrize(("sex", "kept"), [("XX", ("Caenorhabditis elegans", "XX")), ("U", (None, "U"))])
+def test_worms_have_sexes_of_their_own(sex: str, kept: tuple[str | None, str], tmp_path: Path) -> None:
+    one = about(subject_species=["Caenorhabditis elegans"], subject_sex=[sex])
+    (path,) = nwb_from_results(write_results(tmp_path / "r.h5", one), tmp_path)
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        animal = io.read().subject
+        assert animal.sex == kept[1]
+        assert animal.species == kept[0] or animal.species.endswith("NCBITaxon_6239")
+
+
+def test_bins_that_follow_one_another_have_a_rate(tmp_path: Path) -> None:
+    one = header(bins=4)
+    windows = replace(one, time_s=1.5 + 0.02 * np.arange(20).reshape(5, 4), mask=np.ones((5, 4), bool))
+    (path,) = nwb_from_results(write_results(tmp_path / "r.h5", windows), tmp_path)
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        rates = io.read().analysis["rates_mean"]
+        assert rates.timestamps is None
+        assert rates.starting_time == 1.5
+        np.testing.assert_allclose(rates.rate, 50.0)
+
+
+def test_a_single_feature_needs_no_table(tmp_path: Path) -> None:
+    one = replace(header(), features={"objectives": Features(["goal_0"], ["m"])})
+    (path,) = nwb_from_results(write_results(tmp_path / "r.h5", one), tmp_path)
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        analysis = io.read().analysis
+        assert "objectives_features" not in analysis
+        assert "goal_0" in analysis["objectives_mean"].description
+
+
 def test_a_known_start_time_is_kept(tmp_path: Path) -> None:
-    one = SessionHeader(**{**vars(header()), "start_time": "2024-05-01T10:00:00+00:00"})
+    one = about(session_start_time=["2024-05-01T10:00:00+00:00"])
     (path,) = nwb_from_results(write_results(tmp_path / "r.h5", one), tmp_path)
     with pynwb.NWBHDF5IO(str(path), "r") as io:
         nwb = io.read()
