@@ -131,6 +131,25 @@ def test_a_session_that_hardly_fits_is_named_and_begins_at_the_best_guess() -> N
     assert error[0] < 0.7 * error[1]
 
 
+@pytest.mark.parametrize("named_right", [True, False])
+def test_neurons_of_one_name_are_followed_though_each_has_much_of_its_own(named_right: bool) -> None:
+    """Loadings of which half is the animal's own; names that are shuffled are not followed."""
+    turns = [rotation(3, seed) for seed in range(5)]
+    system, rng, sessions = with_rows(3, 1, "neurons").neurons, np.random.default_rng(0), []
+    for turn in turns:
+        own = rng.standard_normal(system.values.shape) * np.std(system.values, axis=0)
+        rows = np.arange(N_ROW) if named_right else rng.permutation(N_ROW)
+        sessions.append(replace(nothing(3), neurons=Rows(system.names, (system.values + own)[rows] @ turn)))
+    found = align(sessions)
+    assert all(each.by == "neurons" for each in found) == named_right
+    assert max(each.quality or 0.0 for each in found) < 0.6
+    if named_right:
+        for each in common(turns, found):
+            assert np.linalg.norm(each - turns[0]) < 0.9  # two random rotations: 2.4
+    else:
+        assert sum(each.named for each in found) >= 4
+
+
 def test_a_session_without_evidence_is_named() -> None:
     found = align([with_rows(3, 1), with_rows(3, 1).turned(rotation(3, 1)), nothing(3)])
     assert [each.named for each in found] == [False, False, True]
