@@ -67,7 +67,7 @@ def _print_text(held: FileHoldings, findings: list[Finding] | None) -> None:
     print("\nspec lines that would read it (a guess from names and shapes, correct it):\n")
     print("\n".join(spec_lines(held)))
     if findings is not None:
-        print(f"\nquality: {len(findings) or 'no'} remarks")
+        print(f"\nquality: {len(findings) or 'no'} {'remark' if len(findings) == 1 else 'remarks'}")
         for finding in findings:
             print(f"  {finding.where}: {finding.what}; {finding.remedy}")
 
