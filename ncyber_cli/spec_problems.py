@@ -129,7 +129,7 @@ def _wrong_value(value: Any, group: Sequence[ErrorDetails]) -> str:
         return f"is empty, write {wanted}, or leave the key out"
     if types == ["true or false"] and value in _WORDS_FOR_TRUTH:
         return f"is the word {value}, write {_WORDS_FOR_TRUTH[value]}"
-    if types == ["a whole number"] and isinstance(value, float) and value.is_integer():
+    if types == ["a whole number"] and isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return f"is {value:g} with a decimal point or exponent, write {int(value)}"
     if types == ["text"] and isinstance(value, (bool, int, float)):
         return f'is {_shown(value)}, write text, "{_shown(value)}" in quotes'

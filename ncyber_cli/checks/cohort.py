@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterator, Sequence
 
 from ncyber_cli.checks.registry import Grade, Remark, cohort_check
 from ncyber_cli.data.absent import nowhere, with_shared_body
+from ncyber_cli.data.prepare import unknown_held_out
 from ncyber_cli.data.recording import Session
 from ncyber_cli.spec import Spec
 
@@ -17,12 +18,18 @@ def same_file_twice(sessions: Sequence[Session], spec: Spec) -> Iterator[Remark]
         yield files[0], f"has the same bytes as {', '.join(files[1:])}", "name each recording once"
 
 
-@cohort_check(Grade.error)
+@cohort_check(Grade.warning)
 def same_session_name_twice(sessions: Sequence[Session], spec: Spec) -> Iterator[Remark]:
-    """Results are filed by animal and session, so two of one name would overwrite each other."""
+    """Results are filed by animal and session; a fit tells two of one name apart by their files' names."""
     for files in _grouped([((session.animal, session.session), str(session.path)) for session in sessions]):
-        what = f"has the same animal and session name as {', '.join(files[1:])}"
+        what = f"has the same animal and session name as {', '.join(files[1:])}: file names will be added"
         yield files[0], what, "give each session an identifier of its own"
+
+
+@cohort_check(Grade.error)
+def held_out_units_of_no_session(sessions: Sequence[Session], spec: Spec) -> Iterator[Remark]:
+    for name, remedy in unknown_held_out(sessions, spec).items():
+        yield "data.held_out.units", f"no session has unit {name!r}", remedy
 
 
 @cohort_check(Grade.error)

@@ -15,6 +15,8 @@ def hdf5_objects(file: h5py.File) -> Iterator[Holding]:
     found: list[h5py.Dataset] = []
     file.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
     for item in found:
+        if item.shape is None:
+            continue
         numeric = item.dtype.kind in "biuf"
         first = first_rows(item)
         rising = item.ndim == 1 and len(first) > 1 and bool(np.all(np.diff(first) > 0))

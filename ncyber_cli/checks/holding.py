@@ -53,7 +53,7 @@ class FileHoldings:
 
 def first_rows(data: h5py.Dataset) -> NDArray[Any]:
     """The first rows of a dataset of numbers; nothing of any other."""
-    if data.dtype.kind not in "biuf" or data.ndim == 0:
+    if data.dtype.kind not in "biuf" or not data.shape:
         return np.zeros(0)
     width = int(np.prod(data.shape[1:]))
     rows: NDArray[Any] = data[: max(1, min(_PEEK, _MOST_PEEKED // max(width, 1)))]

@@ -67,4 +67,4 @@ def _pieces(data: Data) -> Iterator[Data]:
 
 def _finding(path: Path, error: NcyberError) -> Finding:
     where = error.where if path.name in error.where else f"{path}:{error.where}".rstrip(":")
-    return Finding(where, error.what, error.remedy)
+    return Finding(where, error.what, error.remedy, check="spec" if isinstance(error, SpecError) else "reading")

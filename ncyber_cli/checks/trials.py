@@ -27,6 +27,27 @@ def trials_without_an_event(recording: Recording, spec: Spec) -> Iterator[Remark
         yield where, f"{missing} of {len(event)} trials have no such event and are left out", "align to another column"
 
 
+@recording_check(Grade.warning)
+def trials_that_end_before_they_begin(recording: Recording, spec: Spec) -> Iterator[Remark]:
+    trials, columns = spec.data.trials, recording.trials.columns if recording.trials is not None else {}
+    start_s, stop_s = columns.get("start_time"), columns.get("stop_time")
+    if trials is None or start_s is None or stop_s is None or {start_s.dtype.kind, stop_s.dtype.kind} - set("iuf"):
+        return
+    if backwards := int((stop_s < start_s).sum()):
+        what = f"{backwards} of {len(start_s)} trials stop before they start"
+        yield f"{trials.table}.stop_time", what, "mend the table, or write trials.window_s around an event"
+
+
+@recording_check(Grade.warning)
+def contexts_without_a_number(recording: Recording, spec: Spec) -> Iterator[Remark]:
+    for name, given in spec.data.inputs.items():
+        columns = recording.trials.columns if recording.trials is not None else {}
+        values = columns.get(given.column or "")
+        if given.kind == "context" and values is not None and values.dtype.kind == "f" and np.isnan(values).any():
+            what = f"is NaN in {int(np.isnan(values).sum())} of {len(values)} trials, and taken for 0 there"
+            yield f"data.inputs.{name}", what, "leave such trials out with trials.where, or write the number"
+
+
 @session_check(Grade.warning)
 def overlapping_trials(session: Session, spec: Spec) -> Iterator[Remark]:
     """Bins that belong to two trials can be in training and test at once, which flatters every score."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ncyber_cli.checks.registry import Finding
     from ncyber_cli.spec import Spec
 
-_DATA_FAILED = 4
+_SPEC_FAILED, _DATA_FAILED = 3, 4
 
 
 def validate(
@@ -43,6 +43,8 @@ def validate(
         for finding in findings:
             print(f"{finding.grade}: {finding.where}: {finding.what}; {finding.remedy}")
         typer.echo(f"{spec}: {errors} errors, {len(findings) - errors} warnings", err=True)
+    if any(finding.grade == "error" and finding.check == "spec" for finding in findings):
+        raise typer.Exit(_SPEC_FAILED)
     if errors:
         raise typer.Exit(_DATA_FAILED)
 
@@ -65,7 +67,11 @@ def _findings(spec: Spec, spec_path: Path, data: list[str]) -> list[Finding]:
     if not data and not spec.data.sessions:
         typer.echo("no recordings are named, only the spec is checked", err=True)
         return beside
-    return beside + list(check_files(resolve_sessions(spec, spec_path, data), spec))
+    try:
+        paths = resolve_sessions(spec, spec_path, data)
+    except DataError as error:
+        return [*beside, Finding(error.where, error.what, error.remedy)]
+    return beside + list(check_files(paths, spec))
 
 
 def _print_json(rows: list[dict[str, str]]) -> None:

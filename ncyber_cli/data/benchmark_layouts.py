@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ncyber_cli.data.absent import NotThere
 from ncyber_cli.data.columns import native
 from ncyber_cli.data.did_you_mean import did_you_mean
+from ncyber_cli.data.numeric import dataset, described
 from ncyber_cli.data.recording import IntervalTable
 from ncyber_cli.errors import DataError
 
@@ -40,10 +41,12 @@ class BenchmarkFile:
     def values(self, source: str) -> NDArray[Any]:
         """A signal (trial, time, feature) over both parts; NaN where a part lacks it. Raises NotThere where both do."""
         parts = [self._spikes(part) if source == SPIKES else self._get(f"{part}_{source}") for part in self.parts]
+        if source == SPIKES and parts[0] is None:
+            self._needed(f"train_{_ENCODED[self.layout]}")
         if all(values is None for values in parts):
             name = f"train_{source}"
             raise NotThere(f"there is no {name}", where=self.file_name, remedy=did_you_mean(name, self.file))
-        return _stacked(parts, self._n_trial())
+        return _stacked(parts, self._n_trial(), f"{self.file_name}: {source}")
 
     @property
     def parts(self) -> tuple[str, str]:
@@ -70,6 +73,7 @@ class BenchmarkFile:
         seen, ahead = self._units(part, ""), self._units(part, "_forward")
         if seen is None or ahead is None:
             return seen
+        self._check_same(part, seen, ahead, (0, 2))
         return np.concatenate([seen, ahead], axis=1)
 
     def _units(self, part: str, when: str) -> NDArray[Any] | None:
@@ -79,7 +83,13 @@ class BenchmarkFile:
         if held is None:
             n_held = self._needed("train_spikes_heldout").shape[-1]
             held = np.full((*encoded.shape[:2], n_held), np.nan, np.float32)
+        self._check_same(part, encoded, held, (0, 1))
         return np.concatenate([encoded, held], axis=2)
+
+    def _check_same(self, part: str, one: NDArray[Any], other: NDArray[Any], axes: tuple[int, int]) -> None:
+        if any(one.shape[axis] != other.shape[axis] for axis in axes):
+            what = f"the {part}_ arrays of spikes differ in shape: {one.shape} and {other.shape}"
+            raise DataError(what, where=self.file_name, remedy="they share trials, and bins or units")
 
     def _n_trial(self) -> list[int]:
         """Trials of each part; a file may hold only the first."""
@@ -87,24 +97,26 @@ class BenchmarkFile:
         return [len(self._needed(first)), len(self._needed(second)) if second in self.file else 0]
 
     def _needed(self, name: str) -> h5py.Dataset:
-        found = self.file.get(name)
-        if isinstance(found, h5py.Dataset) and found.ndim == 3:
-            return found
+        found = dataset(self.file, name)
         what = f"layout {self.layout} needs {name} (trial, time, unit)"
-        raise DataError(what, where=self.file_name, remedy=did_you_mean(name, self.file))
+        if found is None:
+            raise DataError(what, where=self.file_name, remedy=did_you_mean(name, self.file))
+        if found.ndim != 3 or found.dtype.kind not in "biuf":
+            raise DataError(f"holds {described(found)}", where=f"{self.file_name}:/{name}", remedy=what)
+        return found
 
     def _get(self, name: str) -> NDArray[Any] | None:
         if name not in self.file:
             return None
-        values = native(self._needed(name)[()])
-        if values.dtype.kind not in "biuf":
-            raise DataError(f"holds {values.dtype} values", where=f"{self.file_name}:/{name}", remedy="write numbers")
-        return values
+        return native(self._needed(name)[()])
 
 
-def _stacked(parts: list[NDArray[Any] | None], n_trial: list[int]) -> NDArray[Any]:
+def _stacked(parts: list[NDArray[Any] | None], n_trial: list[int], where: str) -> NDArray[Any]:
     """Parts one after the other, padded with NaN to the longest; a part that is not there is NaN throughout."""
     there = [values for values in parts if values is not None]
+    if any(values is not None and len(values) != size for values, size in zip(parts, n_trial, strict=True)):
+        sizes = [0 if values is None else len(values) for values in parts]
+        raise DataError(f"has {sizes} trials, the encoder's units have {n_trial}", where=where, remedy="check the file")
     n_time, n_feature = (max(values.shape[axis] for values in there) for axis in (1, 2))
     if sum(len(values) for values in there) == sum(n_trial) and len({values.shape[1:] for values in there}) == 1:
         return np.concatenate(there)

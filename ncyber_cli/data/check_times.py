@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ncyber_cli.errors import DataError
 
+_LARGEST = float(np.finfo(np.float32).max)  # activity and behaviour are kept in float32
 _CHUNK = 1 << 22  # bounds the temporaries of a check over hundreds of millions of spikes
 
 
@@ -39,6 +40,9 @@ def check_spike_times(times_s: NDArray[np.float64], ends: NDArray[np.int64], *, 
 
 def check_timestamps(time_s: NDArray[Any], *, where: str) -> NDArray[np.float64]:
     """Timestamps (time,) as float64. Raises DataError unless they are finite and strictly ascending."""
+    if time_s.dtype.kind not in "biuf" or time_s.ndim != 1:
+        what = f"holds {time_s.dtype} values of shape {time_s.shape}, not a list of times"
+        raise DataError(what, where=where, remedy="write one number a sample, in seconds")
     time = np.asarray(time_s, dtype=np.float64)
     finite = np.isfinite(time)
     if not finite.all():
@@ -76,16 +80,19 @@ def check_counts(values: NDArray[Any], *, where: str) -> None:
 
 
 def check_finite(values: NDArray[Any], *, where: str) -> None:
-    """Raise DataError for an infinite value; NaN means missing and passes."""
+    """Raise DataError for an infinite value, or one that float32 cannot hold; NaN means missing and passes."""
     if values.dtype.kind != "f":
         return
     rows = max(1, _CHUNK // max(1, values[:1].size))
     for start in range(0, len(values), rows):
-        infinite = np.isinf(values[start : start + rows])
-        if infinite.any():
-            at = [int(i) for i in np.argwhere(infinite)[0]]
+        piece = values[start : start + rows]
+        beyond = np.isinf(piece) if piece.dtype.itemsize <= 4 else np.abs(piece) > _LARGEST
+        if beyond.any():
+            at = [int(i) for i in np.argwhere(beyond)[0]]
+            value = piece[tuple(at)]
             at[0] += start
-            raise DataError(f"value at {at} is infinite", where=where, remedy="write NaN where a value is missing")
+            what = f"value at {at} is infinite" if np.isinf(value) else f"value {value:.4g} at {at} is too large"
+            raise DataError(what, where=where, remedy="write NaN where a value is missing")
 
 
 def _at(what: str, where: str, index: int, ends: NDArray[np.int64], remedy: str) -> DataError:

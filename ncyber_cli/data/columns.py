@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+_STEERING = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def plain_column(values: Any) -> NDArray[Any] | None:
@@ -30,12 +33,11 @@ def native(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def text(value: Any) -> str:
-    """One stored value as text, without the dress of its storage."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace").strip()
+    """One stored value as text, without the dress of its storage; characters that steer a terminal become `?`."""
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
-    return str(value).strip()
+    words = value.decode("utf-8", errors="replace") if isinstance(value, bytes) else str(value)
+    return _STEERING.sub("?", words.strip("\0 \t\r\n"))
 
 
 def texts(values: NDArray[Any] | Sequence[Any]) -> list[str]:

@@ -16,6 +16,8 @@ from ncyber_cli.data.resample import binned, causal_difference
 from ncyber_cli.errors import DataError
 from ncyber_cli.spec import InputSource, Spec
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 @dataclass(frozen=True)
 class Features:
@@ -102,6 +104,8 @@ def _step(name: str, on: NDArray[np.bool_], grid: Grid) -> Features:
 
 def _context(name: str, column: NDArray[Any], grid: Grid, labels: Sequence[str] | None, where: str) -> Features:
     if column.dtype.kind != "U":
+        if not (np.isnan(column) | (np.abs(column) < _LARGEST)).all():
+            raise DataError("a context is infinite in some trial", where=where, remedy="write a finite number or NaN")
         values, names = np.nan_to_num(column.astype(np.float32), nan=0.0)[:, None], [name]
     else:
         known = list(labels) if labels is not None else sorted(set(column.tolist()))

@@ -14,6 +14,7 @@ from ncyber_cli.data.select import select
 from ncyber_cli.errors import DataError
 from ncyber_cli.spec import Trials, Windows
 
+_MOST_BINS = 1e9  # of a session; a day in bins of 0.1 ms is fewer
 SLACK = 1e-6  # of a bin: times of a 50 kHz clock stay apart, rounding at a bin's edge does not decide
 
 
@@ -76,9 +77,11 @@ def trial_grid(table: IntervalTable, trials: Trials, bin_s: float, span_s: tuple
         begin_s = np.asarray(columns["start_time"], dtype=np.float64)
         start_s = event_s + np.ceil((begin_s - event_s) / bin_s - SLACK) * bin_s
         stop_s = np.asarray(columns["stop_time"], dtype=np.float64)
-    length = np.floor((stop_s - start_s) / bin_s + SLACK)
-    timed = np.isfinite(event_s) & np.isfinite(length)
-    kept = timed & (length >= 1) & (stop_s > span_s[0]) & (start_s < span_s[1])
+    with np.errstate(over="ignore"):
+        length = np.floor((stop_s - start_s) / bin_s + SLACK)
+    timed = np.isfinite(event_s) & np.isfinite(start_s) & np.isfinite(stop_s)
+    long_enough = timed & (length >= 1)
+    kept = long_enough & (stop_s > span_s[0]) & (start_s < span_s[1])
     chosen = np.ones_like(kept)
     if trials.where is not None:
         named = {"id": np.array(table.id), **columns}
@@ -87,10 +90,12 @@ def trial_grid(table: IntervalTable, trials: Trials, bin_s: float, span_s: tuple
     if rows.size == 0:
         raise DataError(
             f"no trial of {trials.table!r} is left: of {len(kept)}, {int(chosen.sum())} are selected, "
-            f"{int(timed.sum())} have finite times, {int(kept.sum())} lie within the recording",
+            f"{int(timed.sum())} have finite times, {int(long_enough.sum())} last a bin or more, "
+            f"{int(kept.sum())} of these lie within the recording",
             where=where,
             remedy=f"check trials.where, trials.align and trials.window_s; recorded: {span_s[0]:g} to {span_s[1]:g} s",
         )
+    _check_number(rows.size * float(length[rows].max()), bin_s, where)
     return Grid(bin_s, start_s[rows], length[rows].astype(np.int64), event_s[rows], rows)
 
 
@@ -99,6 +104,7 @@ def window_grid(windows: Windows, bin_s: float, span_s: tuple[float, float], *, 
 
     Raises DataError if the recording is shorter than half a window.
     """
+    _check_number((span_s[1] - span_s[0]) / bin_s, bin_s, where)
     length = max(1, round(windows.length_s / bin_s))
     total = int(np.floor((span_s[1] - span_s[0]) / bin_s + SLACK))
     n_full, rest = divmod(total, length)
@@ -112,6 +118,13 @@ def window_grid(windows: Windows, bin_s: float, span_s: tuple[float, float], *, 
     rows = np.arange(len(n_bins))
     start_s = span_s[0] + rows.astype(np.float64) * (length * bin_s)
     return Grid(bin_s, start_s, n_bins, start_s, rows)
+
+
+def _check_number(n_bins: float, bin_s: float, where: str) -> None:
+    """Raise DataError for bins that would only fill the memory."""
+    if n_bins > _MOST_BINS:
+        remedy = "write a larger data.bin_s or shorter windows, and check that times are in seconds"
+        raise DataError(f"would be {n_bins:.4g} bins of {bin_s:g} s", where=where, remedy=remedy)
 
 
 def aligned_grid(streams: Sequence[NeuralStream], bin_s: float, *, where: str) -> Grid:

@@ -13,6 +13,7 @@ from ncyber_cli.data.absent import NotThere
 from ncyber_cli.data.check_times import check_finite, check_timestamps
 from ncyber_cli.data.columns import native, plain_column
 from ncyber_cli.data.did_you_mean import did_you_mean
+from ncyber_cli.data.numeric import dataset, described
 from ncyber_cli.data.orient import keep_columns, orient
 from ncyber_cli.data.recording import Sampled
 from ncyber_cli.errors import DataError
@@ -51,10 +52,7 @@ class Hdf5Series:
 
     def holds(self, path: str) -> bool:
         """Whether there is a dataset at `path`."""
-        try:
-            return isinstance(self.file.get(path), h5py.Dataset)
-        except (KeyError, ValueError):  # a dangling link
-            return False
+        return dataset(self.file, path) is not None
 
     def paths(self) -> list[str]:
         known: list[str] = []
@@ -80,12 +78,10 @@ class Hdf5Series:
     ) -> Sampled:
         """The signal (time, feature), or (trial, time, feature) where axes name a trial axis (time_s None then)."""
         where = self.where(source)
-        dataset = self.dataset(source)
-        if dataset.dtype.kind not in "biuf" or dataset.size == 0:
-            raise DataError(
-                f"holds {dataset.size} values of {dataset.dtype}", where=where, remedy="name a dataset of numbers"
-            )
-        values = keep_columns(orient(native(dataset[()]), axes, where=where), columns, where=where)
+        item = self.dataset(source)
+        if item.dtype.kind not in "biuf" or not item.size:
+            raise DataError(f"holds {described(item)}", where=where, remedy="name a dataset of numbers")
+        values = keep_columns(orient(native(item[()]), axes, where=where), columns, where=where)
         check_finite(values, where=where)
         if values.ndim == 3:
             self._check_period(values.shape[1], time, rate_hz, where)

@@ -16,6 +16,7 @@ from h5py import h5o
 from ncyber_cli.data.absent import NotThere
 from ncyber_cli.data.columns import text
 from ncyber_cli.data.did_you_mean import did_you_mean
+from ncyber_cli.data.numeric import dataset
 from ncyber_cli.errors import DataError
 
 _NOTES = ("general", "specifications")  # of NWB: what is told of the session, and its own schemas
@@ -50,7 +51,7 @@ def neurodata_type(item: h5py.Group | h5py.Dataset) -> str:
 
 
 def is_series(group: h5py.Group) -> bool:
-    return "colnames" not in group.attrs and isinstance(group.get("data"), h5py.Dataset)
+    return "colnames" not in group.attrs and dataset(group, "data") is not None
 
 
 def is_units(group: h5py.Group) -> bool:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ncyber_cli.data.areas import DEFAULT_AREA, NO_AREA, filled
 from ncyber_cli.data.check_times import check_counts, check_finite, check_timestamps
 from ncyber_cli.data.columns import native, text, texts
+from ncyber_cli.data.numeric import dataset, described, read_numbers, read_row_numbers
 from ncyber_cli.data.nwb_objects import NwbObjects
 from ncyber_cli.data.nwb_tables import needed, region_table, row_ids, table_columns
 from ncyber_cli.data.orient import keep_columns, orient
@@ -79,25 +80,26 @@ def _stream(series: h5py.Group, source: NeuralSource, where: str) -> NeuralStrea
     n_unit = signal.values.shape[1]
     ids = [str(i) for i in range(n_unit)]
     columns: dict[str, NDArray[Any]] = {}
-    table = _described_by(series, n_unit)
+    table = _described_by(series, n_unit, where)
     if table is not None:
-        rows = np.asarray(_region(series)[()], dtype=np.int64)
-        columns = table_columns(table, rows)
-        ids = [row_ids(table)[row] for row in rows]
+        names = row_ids(table, f"{where}/{_region(series)}")
+        rows = read_row_numbers(series, _region(series), where, len(names))
+        columns = table_columns(table, f"{where}/{_region(series)}", rows)
+        ids = [names[row] for row in rows]
     if source.labels is not None:
         ids = named_by(texts(needed(columns, source.labels, where, "labels")), ids)
     return NeuralStream(signal, ids, _areas(table, source, columns, n_unit, where), columns)
 
 
-def _region(series: h5py.Group) -> Any:
-    """The dataset that names a row of a table (of ROIs, of electrodes) for each column of the series, or None."""
-    return series.get("rois", series.get("electrodes"))
+def _region(series: h5py.Group) -> str:
+    """What names a row of a table (of ROIs, of electrodes) for each column of the series, if anything does."""
+    return "rois" if "rois" in series else "electrodes"
 
 
-def _described_by(series: h5py.Group, n_unit: int) -> h5py.Group | None:
-    region = _region(series)
-    if isinstance(region, h5py.Dataset) and region.shape == (n_unit,) and "table" in region.attrs:
-        return region_table(region)
+def _described_by(series: h5py.Group, n_unit: int, where: str) -> h5py.Group | None:
+    region = dataset(series, _region(series))
+    if region is not None and region.shape == (n_unit,) and "table" in region.attrs:
+        return region_table(region, f"{where}/{_region(series)}")
     return None
 
 
@@ -120,15 +122,15 @@ def _areas(
 
 def _converted(series: h5py.Group, where: str) -> NDArray[Any]:
     data = series["data"]
-    if data.ndim == 0 or data.size == 0:
+    if data.shape is None or data.ndim == 0 or data.size == 0:
         raise DataError("holds no samples", where=where, remedy="name another series")
     if data.dtype.kind not in "biuf":
-        raise DataError(f"holds {data.dtype} values", where=where, remedy="name a series of numbers")
+        raise DataError(f"holds {described(data)}", where=where, remedy="name a series of numbers")
     values = native(data[()])
-    scale = np.asarray(data.attrs.get("conversion", 1.0), dtype=np.float64)
-    offset = float(data.attrs.get("offset", 0.0))
+    scale = np.asarray(_factor(data, "conversion", 1.0, where))
+    offset = _factor(data, "offset", 0.0, where)
     if "channel_conversion" in series:
-        scale = scale * np.asarray(series["channel_conversion"][()], dtype=np.float64)
+        scale = _channel_factors(series, values.shape[-1], where) * scale
     if np.all(scale == 1) and offset == 0:
         return values
     scaled = np.float64 if values.dtype == np.float64 else np.float32  # integers of a recorder's range fit float32
@@ -136,14 +138,33 @@ def _converted(series: h5py.Group, where: str) -> NDArray[Any]:
     return converted
 
 
+def _factor(data: h5py.Dataset, name: str, usual: float, where: str) -> float:
+    """A number that the file gives beside its samples. Raises DataError for a conversion of 0, and for no number."""
+    value = np.asarray(data.attrs.get(name, usual))
+    useless = value.dtype.kind not in "biuf" or value.size != 1 or not np.isfinite(value).all()
+    if useless or (name == "conversion" and not value.any()):
+        remedy = f"write a finite number, {usual:g} where nothing is to change"
+        raise DataError(f"has {name} {data.attrs[name]}", where=f"{where}/data", remedy=remedy)
+    return float(value.reshape(()))
+
+
+def _channel_factors(series: h5py.Group, n_channel: int, where: str) -> NDArray[np.float64]:
+    factors = read_numbers(series, "channel_conversion", where).astype(np.float64)
+    if len(factors) != n_channel or not np.isfinite(factors).all():
+        what = f"has {len(factors)} numbers for {n_channel} channels, or some that are not finite"
+        raise DataError(what, where=f"{where}/channel_conversion", remedy="write one number a channel")
+    return factors
+
+
 def _times(series: h5py.Group, n_sample: int, where: str) -> NDArray[np.float64]:
-    if isinstance(series.get("timestamps"), h5py.Dataset):
-        return check_timestamps(series["timestamps"][()], where=f"{where}/timestamps")
-    start = series.get("starting_time")
-    rate_hz = float(start.attrs.get("rate", 0.0)) if isinstance(start, h5py.Dataset) else 0.0
+    if dataset(series, "timestamps") is not None:
+        return check_timestamps(read_numbers(series, "timestamps", where), where=f"{where}/timestamps")
+    start = dataset(series, "starting_time")
+    rate = np.asarray(0.0 if start is None else start.attrs.get("rate", 0.0))
+    rate_hz = float(rate.reshape(())) if rate.dtype.kind in "biuf" and rate.size == 1 else 0.0
     if not np.isfinite(rate_hz) or rate_hz <= 0:
         raise DataError("has neither timestamps nor a rate", where=where, remedy="write one of them into the file")
-    start_s = float(start[()])
+    start_s = float(read_numbers(series, "starting_time", where, axes=0))
     if not np.isfinite(start_s):
         raise DataError(f"starts at {start_s} s", where=f"{where}/starting_time", remedy="write a time in s")
     return start_s + np.arange(n_sample) / rate_hz

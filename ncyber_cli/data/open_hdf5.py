@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-from h5py import h5d, h5f, h5l, h5o
+from h5py import h5d, h5f, h5l, h5o, h5z
 
 from ncyber_cli.errors import DataError
 
 _CHUNK = 1 << 22
 _LARGE = 1 << 32  # bytes; below it even an empty dataset fits a laptop
+_DEEPEST = 100  # groups within groups; HDF5 takes a time that grows with the cube of them
 _LARGEST_RATIO = 1100  # of gzip, which packs zeros 1030 to 1
 
 
@@ -37,7 +38,11 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             _refuse_outside(file, path.resolve(), seen=set())
-            yield file
+            try:
+                yield file
+            except OSError as error:
+                _explain_missing_filter(file, path, error)
+                raise
     except OSError as error:
         raise DataError(
             f"cannot be read as HDF5 ({error})",
@@ -100,8 +105,29 @@ def _refuse_outside(file: h5py.File, path: Path, seen: set[Path]) -> None:
         resolved = target.resolve()
         if resolved in seen or not resolved.exists():
             continue
-        with h5py.File(resolved, "r") as target_file:
+        try:
+            target_file = h5py.File(resolved, "r")
+        except OSError as error:
+            what = f"links to {resolved}, which cannot be read as HDF5 ({error})"
+            remedy = "copy what was meant beside the file, or remove the link"
+            raise DataError(what, where=where, remedy=remedy) from error
+        with target_file:
             _refuse_outside(target_file, resolved, seen)
+
+
+def _explain_missing_filter(file: h5py.File, path: Path, error: OSError) -> None:
+    """Raise DataError if data could not be read for want of a decompressor that their file names."""
+    if "plugin" not in str(error) and "filter" not in str(error):
+        return
+    for name, dataset in _datasets(file.id):
+        plist = dataset.get_create_plist()
+        for code, _, _, label in (plist.get_filter(index) for index in range(plist.get_nfilters())):
+            if not h5z.filter_avail(code):
+                raise DataError(
+                    f"is compressed by filter {code} {os.fsdecode(label)}".rstrip() + ", which is not installed here",
+                    where=f"{path}:{name}",
+                    remedy="repack the file where it is (h5repack -f GZIP=4 IN OUT), or set HDF5_PLUGIN_PATH",
+                ) from error
 
 
 def _refuse_absurd(dataset: h5d.DatasetID, *, where: str) -> None:
@@ -128,12 +154,18 @@ def _external_links(file: h5py.File, path: Path) -> list[tuple[str, str]]:
     """(where, target file) of every external link, found without following any."""
     found: list[tuple[str, str]] = []
 
-    def on_link(name: bytes, info: Any) -> None:
+    def on_link(name: bytes, info: Any) -> bytes | None:
+        if name.count(b"/") > _DEEPEST:
+            return name
         if info.type == h5l.TYPE_EXTERNAL:
             target, _ = file.id.links.get_val(name)
             found.append((f"{path}:{os.fsdecode(name)}", os.fsdecode(target)))
+        return None
 
-    file.id.links.visit(on_link, info=True)
+    deep = file.id.links.visit(on_link, info=True)
+    if deep is not None:
+        where, remedy = f"{path}:{os.fsdecode(deep[:80])}...", "ask whoever made the file"
+        raise DataError(f"nests groups deeper than {_DEEPEST}", where=where, remedy=remedy)
     return found
 
 

@@ -50,15 +50,16 @@ def brought_together(sessions: Sequence[Session], spec: Spec) -> list[Session]:
         raise DataError(f"no file has it: {why}" if len(sessions) > 1 else why)
     together = with_shared_body(sessions)
     _check_same_columns(together)
-    held = spec.data.held_out
-    if held is not None and held.units is not None:
-        known = {name for session in sessions for name in session.unit_id}
-        for name in held.units:
-            if name not in known:
-                raise DataError(
-                    f"no session has unit {name!r}", where="data.held_out.units", remedy=did_you_mean(name, known)
-                )
+    for name, remedy in unknown_held_out(sessions, spec).items():
+        raise DataError(f"no session has unit {name!r}", where="data.held_out.units", remedy=remedy)
     return together
+
+
+def unknown_held_out(sessions: Sequence[Session], spec: Spec) -> dict[str, str]:
+    """Unit ids that the spec holds out and no session has, each with what may have been meant."""
+    asked = spec.data.held_out.units if spec.data.held_out is not None else None
+    known = {name for session in sessions for name in session.unit_id}
+    return {name: did_you_mean(name, known) for name in asked or () if name not in known} if sessions else {}
 
 
 def prepare(recording: Recording, spec: Spec, labels: Mapping[str, Sequence[str]] | None = None) -> Session:
@@ -97,7 +98,7 @@ def prepare(recording: Recording, spec: Spec, labels: Mapping[str, Sequence[str]
         unit_area=unit_area,
         unit_kind=unit_kind,
         held_out=held_out,
-        trial_id=_trial_ids(recording.trials, grid.rows),
+        trial_id=_trial_ids(recording.trials, grid.rows, where),
         split=split,
         time_s=grid.centre_s(),
         event_s=grid.event_s,
@@ -184,8 +185,14 @@ def _selected(recording: Recording, data: Data) -> NDArray[np.bool_]:
     return select(data.trials.where, columns, len(table.id), where=f"{recording.path.name}: trials.where")
 
 
-def _trial_ids(table: IntervalTable | None, rows: NDArray[np.int64]) -> list[str]:
-    return [str(row) if table is None else table.id[row] for row in rows]
+def _trial_ids(table: IntervalTable | None, rows: NDArray[np.int64], where: str) -> list[str]:
+    """Ids of the trials. Raises DataError where two of them share one: split and results go by it."""
+    ids = [str(row) if table is None else table.id[row] for row in rows]
+    name, times = Counter(ids).most_common(1)[0]
+    if times > 1:
+        remedy = "give each trial an id of its own"
+        raise DataError(f"trial id {name!r} stands {times} times", where=where, remedy=remedy)
+    return ids
 
 
 def _kept_rows(table: IntervalTable | None, rows: NDArray[np.int64]) -> IntervalTable | None:

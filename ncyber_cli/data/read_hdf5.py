@@ -68,9 +68,8 @@ def _neural(series: Hdf5Series, source: NeuralSource, data: Data) -> NeuralStrea
         if name is not None and name not in columns:
             columns[name] = series.column(name)
         if name is not None and len(columns[name]) != n_unit:
-            raise DataError(
-                f"has {len(columns[name])} rows for {n_unit} units", where=series.where(name), remedy="check it"
-            )
+            what = f"has {len(columns[name])} rows for {n_unit} units"
+            raise DataError(what, where=series.where(name), remedy="name one with an entry a unit")
     ids = [str(i) for i in range(n_unit)]
     if source.labels is not None:
         ids = named_by(texts(columns[source.labels]), ids)
@@ -134,10 +133,10 @@ def _animal(file: h5py.File, key: str | None, path: Path) -> str:
     item = file.get(key)
     if isinstance(item, h5py.Dataset) and item.size == 1:
         return text(np.asarray(item[()]).reshape(-1)[0])
-    if key in file.attrs:
+    if key in file.attrs and np.size(file.attrs[key]) == 1:
         return text(np.asarray(file.attrs[key], dtype=object).reshape(-1)[0])
     raise DataError(
-        f"data.animal {key!r} is neither a dataset with one value nor an attribute of the file",
+        f"data.animal {key!r} is neither a dataset nor an attribute of the file with one value",
         where=path.name,
         remedy=did_you_mean(key, file.attrs),
     )

@@ -9,6 +9,8 @@ from dataclasses import replace
 from ncyber_cli.data.recording import NeuralStream
 from ncyber_cli.errors import DataError
 
+_LONGEST = 80  # of two such names a file name is made, and file systems take 255 bytes; letters may have three
+
 
 def named_by(labels: Sequence[str], ids: Sequence[str]) -> list[str]:
     """Labels as unit ids: an empty label falls back to the id, a repeated one gets #2, #3, ..."""
@@ -44,5 +46,5 @@ def unique_over_sources(streams: list[NeuralStream], sources: Sequence[str], *, 
 
 
 def group_name(name: str) -> str:
-    """An animal's or session's name that can name an HDF5 group: no slash, never empty or a dot."""
-    return name.replace("/", "_").strip().strip(".") or "unnamed"
+    """An animal's or session's name that can name an HDF5 group and a file: short, no slash, never empty or a dot."""
+    return name.replace("/", "_").strip().strip(".")[:_LONGEST] or "unnamed"

@@ -19,6 +19,12 @@ class Series(Part):
     )
     axes: list[Axis] | None = Field(None, description="HDF5 axis order; default [time, unit] or [time, feature]")
 
+    @model_validator(mode="after")
+    def _one_clock(self) -> Series:
+        if self.time is not None and self.rate_hz is not None:
+            raise ValueError("time and rate_hz exclude each other, write one of them")
+        return self
+
 
 class NeuralSource(Series):
     """Where neural activity is, what it is, and which brain area it comes from."""
@@ -182,4 +188,7 @@ class Data(Part):
         aligned = self.layout is not None or any("trial" in (source.axes or ()) for source in self.neural)
         if (self.trials is not None) + (self.windows is not None) + aligned != 1:
             raise ValueError("write one of trials (a table), windows, layout, or a source with a trial axis")
+        for name in self.inputs:
+            if "=" in name:
+                raise ValueError(f"inputs.{name}: = stands between a context and its label, choose a name without it")
         return self

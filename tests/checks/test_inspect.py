@@ -172,7 +172,7 @@ def test_a_malformed_table_is_a_data_error(nwb: Path) -> None:
     for command in (("inspect", nwb), ("validate", ROOT / "example_configs" / "lorenz.yaml", nwb)):
         ended = ncyber(*command)
         assert ended.returncode == 4
-        assert "holds objects that cannot be read" in ended.stdout + ended.stderr
+        assert "has no column id of one number a row" in ended.stdout + ended.stderr
 
 
 def test_what_is_all_nan_is_not_offered(nwb: Path) -> None:
