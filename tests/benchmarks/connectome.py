@@ -1,4 +1,4 @@
-"""What a connectome is worth where trials are few: held-out neurons with the true edges, with all, and with others.
+"""What a connectome is worth where trials are few: predictions with the true edges, with all, and with others.
 
 Of every seed an animal with three areas whose edges are known (ncyber synth areas), and of its trials a few. Fits of
 example_configs/connectome.yaml on the command line, whose CSV is
@@ -8,9 +8,10 @@ example_configs/connectome.yaml on the command line, whose CSV is
     shuffled  another graph with as many edges
     weak      the true edges, and all others a tenth as strong
 
-Bits per spike of held-out neurons of test trials, and the paired difference to `none`; of `weak` the comparison of
-learned with given edges that every fit with a connectome ends with. There is no bar: what anatomy is worth depends on
-the data. One JSON object goes to stdout, talk to stderr.
+Bits per spike of held-out neurons of test trials, those of forecasts of all neurons from the middle of each test trial
+on, and the paired differences to `none`; of `weak` the comparison of learned with given edges that every fit with a
+connectome ends with. There is no bar: what anatomy is worth depends on the data. One JSON object goes to stdout, talk
+to stderr.
 
     python tests/benchmarks/connectome.py 414 415 416 --work /tmp/connectome
 """
@@ -25,28 +26,39 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kept_steps import fitted, parser, run, synthesised
+from kept_steps import fitted, inferred, parser, run, synthesised
 from timed_command import ROOT
 
+from ncyber_cli.data.recording import TEST
 from ncyber_cli.model.messages import Edge, all_edges
+from ncyber_cli.outputs.metrics import poisson_bits_per_spike
+from ncyber_cli.outputs.read_results import read_results, session_groups
+from ncyber_cli.pipeline.sessions import sessions_of_run
+from ncyber_cli.training.checkpoint import load
 from ncyber_cli.worlds.area_network import AREAS
 from ncyber_cli.worlds.truth import read_truth
 
 SPEC = ROOT / "example_configs" / "connectome.yaml"
 TRIALS, SPLIT = 100, ["data.split.validation=0.1", "data.split.test=0.6"]  # 30 trials to learn from
+SEEN_S = 0.75  # of 1.5
 EPOCHS = 400  # two steps each; fits end by patience, after 80 to 140
 
 
 def benchmark(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Every seed's animal and fits; what `work` holds already is not made again."""
     rows = [one_animal(seed, options, work / str(seed)) for seed in options.seeds]
-    gains = {arm: [row["co_bps"][arm] - row["co_bps"]["none"] for row in rows] for arm in ("true", "shuffled", "weak")}
     return {
         "animals": rows,
-        "gain_over_none": {arm: {"mean": round(float(np.mean(each)), 4), "each": each} for arm, each in gains.items()},
+        "gain_over_none": {score: gains([row[score] for row in rows]) for score in ("co_bps", "forecast_bps")},
         "settings": options.overrides,
         "passed": {},
     }
+
+
+def gains(scores: list[dict[str, float]]) -> dict[str, Any]:
+    """Of each arm over `none`, animal by animal."""
+    found = {arm: [round(each[arm] - each["none"], 4) for each in scores] for arm in scores[0] if arm != "none"}
+    return {arm: {"mean": round(float(np.mean(each)), 4), "each": each} for arm, each in found.items()}
 
 
 def one_animal(seed: int, options: argparse.Namespace, work: Path) -> dict[str, Any]:
@@ -54,7 +66,7 @@ def one_animal(seed: int, options: argparse.Namespace, work: Path) -> dict[str, 
     true = true_edges(files[0])
     tables = {"true": true, "shuffled": shuffled(true, seed), "weak": true}
     found: dict[str, dict[str, Any]] = {}
-    costs = {}
+    forecasts, costs = {}, {}
     for arm in ("none", *tables):
         settings = ["model.brain.connectome=null"]
         if arm in tables:
@@ -64,13 +76,26 @@ def one_animal(seed: int, options: argparse.Namespace, work: Path) -> dict[str, 
         settings += [*SPLIT, f"training.epochs={EPOCHS}", *options.overrides]
         costs[arm] = fitted(work / arm, SPEC, files, settings, seed)["cpu_s"]
         found[arm] = json.loads((work / arm / "summary.json").read_text())
+        forecasts[arm] = forecast_bits(work / arm, files)
     return {
         "seed": seed,
         "edges": {arm: [":".join(edge) for edge in table] for arm, table in tables.items()},
         "co_bps": {arm: summary["animals"][0]["co_bps"] for arm, summary in found.items()},
+        "forecast_bps": forecasts,
         "learned_against_given": found["weak"]["connectome"],
         "fits_cpu_s": costs,
     }
+
+
+def forecast_bits(run: Path, files: list[Path]) -> float:
+    """Bits per spike of all neurons of test trials after SEEN_S, over each neuron's mean there."""
+    checkpoint = load(run / "best.pt")
+    (session,) = sessions_of_run(checkpoint.layout, checkpoint.spec, files)
+    with read_results(inferred(run.with_suffix(".h5"), run, files, ["--until-s", f"{SEEN_S:g}"])) as file:
+        (group,) = session_groups(file)
+        rates = group["rates/mean"][()]
+    test, later = session.split == TEST, slice(round(SEEN_S / session.bin_s), None)
+    return round(poisson_bits_per_spike(session.observation[test, later], rates[test, later]), 4)
 
 
 def true_edges(file: Path) -> dict[Edge, float]:
