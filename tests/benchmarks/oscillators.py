@@ -12,6 +12,9 @@ Contexts: six animals whose trials have a speed, a context of the spec; two of f
 Forecasts of test trials of seen and unseen speeds, by a model that is told of them and by one that is not.
 
     python tests/benchmarks/oscillators.py [--seed 401] [--animals 30] [--bins 100] [--parts continuous spikes contexts]
+
+Long trials are trained on in windows: --bins 1200 --set training.window_s=2 --set inference.samples=8, and for the
+continuous part --trials 24 --set training.epochs=24, for spikes --trials 8 --set training.epochs=70.
 """
 
 from __future__ import annotations
