@@ -16,6 +16,7 @@ from fits import STEPS, Reports, make_job, metrics, run
 from ncyber_cli.data.batches import Batch
 from ncyber_cli.data.recording import TRAIN, VALIDATION
 from ncyber_cli.errors import NumericalError
+from ncyber_cli.inference.assemble import assemble
 from ncyber_cli.inference.elbo import NeuroModel
 from ncyber_cli.training import diagnose, loop, starts, step
 from ncyber_cli.training.checkpoint import load, restore
@@ -179,3 +180,19 @@ def test_a_gradient_that_is_not_finite_names_the_trial(tmp_path: Path, monkeypat
         run(job)
     assert "animal b, session s1, trial" in ended.value.where
     assert "training.learning_rate" in ended.value.remedy
+
+
+def test_an_adaptation_on_windows_is_followed_on_windows_and_a_fit_on_whole_trials(tmp_path: Path) -> None:
+    """Nothing is chosen on the epochs of an adaptation, so that they need not cost what whole trials cost."""
+    job = make_job(tmp_path, window_s=0.36)
+
+    def begin(matured: bool) -> loop.Start:
+        model = assemble(job.spec, job.layout, torch.Generator().manual_seed(0))
+        return loop.Start(model, job.cohort, job.spec, 0, matured=matured)
+
+    adaptation, again, fit = begin(True), begin(True), begin(False)
+    np.testing.assert_array_equal(adaptation.watched, again.watched)
+    assert len(adaptation.watched) == adaptation.examples == 2 * len(adaptation.training)
+    assert adaptation.steps_per_epoch == fit.steps_per_epoch == -(-adaptation.examples // job.spec.training.batch)
+    assert {tuple(pick) for pick in adaptation.watched[:, :2]} == {tuple(pick) for pick in adaptation.training}
+    np.testing.assert_array_equal(fit.watched, job.cohort.picks(VALIDATION))
