@@ -65,6 +65,13 @@ class Batch:
         )
 
 
+def joined(first: Batch, second: Batch) -> Batch:
+    """The trials of both, one after the other, padded to the longest of them."""
+    n_time = max(first.mask.shape[1], second.mask.shape[1])
+    both = (first.with_bins(n_time), second.with_bins(n_time))
+    return Batch(**{field.name: torch.cat([getattr(one, field.name) for one in both]) for field in fields(Batch)})
+
+
 class Cohort:
     """The sessions of a run and how they are stacked; animals and sessions are known by their index."""
 

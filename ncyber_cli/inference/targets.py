@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.functional import pad
 
 from ncyber_cli.model.emission import Emission
 
@@ -23,6 +24,11 @@ class Targets:
     rate: Float[Tensor, "trial time unit"]  # expected observation a bin; zeros where nothing is known
     known: Bool[Tensor, "trial time unit"]
     weight: float  # w
+
+    def among(self, n_trial: int, n_time: int) -> Targets:
+        """The same at the head of a larger batch, of whose other trials and bins nothing is known."""
+        grown = (0, 0, 0, n_time - self.rate.shape[1], 0, n_trial - len(self.rate))
+        return Targets(pad(self.rate, grown), pad(self.known, grown), self.weight)
 
     def gain(
         self, emission: Emission, predictor: Float[Tensor, "trial time unit"], session: Int[Tensor, " trial"]

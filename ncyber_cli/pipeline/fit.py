@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from os.path import normpath
@@ -137,7 +136,7 @@ def _fit_locked(
     else:
         folder.clear()
     write_text(folder.spec, spec_text(spec))
-    taught = taught_by(spec, cohort, folder, device.type, progress)
+    taught = taught_by(spec, cohort, device.type, progress)
     if saved is not None:
         check_same_teacher(taught, saved)
     job = Job(cohort, spec, layout, folder.path, request.seed, device, request.resume_command(), taught)
@@ -248,8 +247,7 @@ def _trials(cohort: Cohort) -> str:
 def _dry_run(request: FitRequest, spec: Spec, paths: Sequence[Path], device: torch.device, progress: Progress) -> None:
     """Read everything and say what would be trained; nothing is written."""
     cohort, layout = _read(spec, paths, progress)
-    with tempfile.TemporaryDirectory() as scratch:
-        taught_by(spec, cohort, RunFolder(Path(scratch)), device.type, progress)
+    taught_by(spec, cohort, device.type, progress)
     rows = [
         {
             "animal": session.animal,

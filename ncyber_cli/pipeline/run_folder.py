@@ -14,7 +14,6 @@ from ncyber_cli.training.checkpoint import BEST, LAST
 
 METRICS, SUMMARY, SPEC, LOCK = "metrics.jsonl", "summary.json", "spec.yaml", "lock"
 _WRITTEN = (BEST, LAST, METRICS, SUMMARY, SPEC)
-_TAUGHT = "teacher-{}.h5"
 
 
 class RunFolder:
@@ -57,11 +56,7 @@ class RunFolder:
             sweep_partials(self.path)
             yield
 
-    def taught(self, number: int) -> Path:
-        """Where the rates of the fit's teacher of this number are kept."""
-        return self.path / _TAUGHT.format(number)
-
     def clear(self) -> None:
         """Remove the files of an earlier run, and nothing else."""
-        for path in [*(self.path / name for name in _WRITTEN), *self.path.glob(_TAUGHT.format("*"))]:
+        for path in (self.path / name for name in _WRITTEN):
             path.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from ncyber_cli.data.open_hdf5 import open_hdf5
 from ncyber_cli.data.recording import SPLIT_NAMES, TEST, TRAIN, Session
 from ncyber_cli.errors import DataError
 from ncyber_cli.outputs.read_results import session_groups, texts
-from ncyber_cli.outputs.results_layout import path_part
+from ncyber_cli.outputs.results_layout import FORMAT, path_part
 
 _LAYOUT = "a file of rates holds /animals/ANIMAL/SESSION/ with trial_id, unit_id and rates/mean (trial, time, unit)"
 _SAME_SCALE = 3.0  # a model's mean rate may miss the recorded one by so much before another unit is suspected
@@ -35,6 +35,8 @@ def read_rates(
     """
     found = {}
     with open_hdf5(path) as file:
+        if file.attrs.get("format") == FORMAT and not file.attrs.get("complete", False):
+            raise DataError("was not finished", where=str(path), remedy="write it again")
         for index, session in enumerate(sessions):
             name = f"animals/{path_part(session.animal)}/{path_part(session.session)}"
             group = file.get(name)
@@ -77,15 +79,15 @@ def _rates(group: h5py.Group, session: Session, where: str, remark: Callable[[st
         what = f"rates/mean has shape {values.shape}, its ids and the recording's bins make it {expected}"
         raise DataError(what, where=where, remedy="give rates on this fit's bins: the same bin_s and window")
     training = np.flatnonzero(session.split == TRAIN)
-    trials = _rows([session.trial_id[trial] for trial in training], trial_id, "trial", where)
-    units = _rows(session.unit_id, unit_id, "unit", where)
+    trials = rows_of([session.trial_id[trial] for trial in training], trial_id, "trial", where)
+    units = rows_of(session.unit_id, unit_id, "unit", where)
     if "split" in group:
         parts = [SPLIT_NAMES.index(part) for part in texts(group["split"])]
         check_split(dict(zip(trial_id, parts, strict=True)), session, where)
     else:
         remark(f"{where} does not say which trials its model was fitted to (dataset split): none may be held out here")
     if "time_s" in group:
-        _check_times(group["time_s"][()][trials], session, training, where)
+        check_times(group["time_s"][()][trials], session, training, where)
     found = np.full(session.observation.shape, np.nan, np.float32)
     found[training] = values[()][trials][:, :, units]
     return found
@@ -96,7 +98,8 @@ def _names(dataset: h5py.Dataset) -> list[str]:
     return texts(dataset) if h5py.check_string_dtype(dataset.dtype) else [str(name) for name in dataset[()].tolist()]
 
 
-def _rows(wanted: Sequence[str], known: Sequence[str], what: str, where: str) -> NDArray[np.int64]:
+def rows_of(wanted: Sequence[str], known: Sequence[str], what: str, where: str) -> NDArray[np.int64]:
+    """Where the teacher has each of the student's trials or units. Raises DataError for one that is not there."""
     rows = {name: row for row, name in enumerate(known)}
     if len(rows) < len(known):
         twice = next(name for name in known if known.count(name) > 1)
@@ -108,11 +111,16 @@ def _rows(wanted: Sequence[str], known: Sequence[str], what: str, where: str) ->
     return np.array([rows[name] for name in wanted], np.int64)
 
 
-def _check_times(time_s: NDArray[np.float64], session: Session, training: NDArray[np.int64], where: str) -> None:
+def check_times(time_s: NDArray[np.float64], session: Session, training: NDArray[np.int64], where: str) -> None:
+    """Raise DataError if a teacher's bins, (trial, time) of the training trials, are not the recording's."""
+    remedy = "give rates on this fit's bins: the same bin_s, align and window_s"
+    if time_s.shape[1] != session.time_s.shape[1]:
+        what = f"has {time_s.shape[1]} bins a trial, the recording {session.time_s.shape[1]}"
+        raise DataError(what, where=where, remedy=remedy)
     apart = np.abs(time_s - session.time_s[training])
     if (apart > session.bin_s / 2).any():  # NaN, after a trial's end, is not
         what = f"its bins lie up to {np.nanmax(apart):g} s from the recording's"
-        raise DataError(what, where=where, remedy="give rates on this fit's bins: the same bin_s, align and window_s")
+        raise DataError(what, where=where, remedy=remedy)
 
 
 def _check_scale(rates: NDArray[np.float32], session: Session, where: str, *, counts: bool) -> None:

@@ -1,11 +1,9 @@
-"""From what a spec calls a teacher to the rates that a fit learns: runs are inferred first, files are read."""
+"""From what a spec calls a teacher to what a fit learns: runs make up trials, rates are read from files."""
 
 from __future__ import annotations
 
 import glob
-import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,24 +11,16 @@ from numpy.typing import NDArray
 
 from ncyber_cli.data.batches import Cohort
 from ncyber_cli.data.open_hdf5 import file_sha256
-from ncyber_cli.data.recording import TRAIN, Session
+from ncyber_cli.data.recording import Session
 from ncyber_cli.errors import DataError, UsageError
-from ncyber_cli.inference.posterior import posterior_moments
-from ncyber_cli.outputs.provenance import record_provenance
-from ncyber_cli.outputs.results_hdf5 import ResultsWriter
-from ncyber_cli.pipeline.infer import to_session
-from ncyber_cli.pipeline.open_run import OpenRun, header_of, open_run, trial_batches
-from ncyber_cli.pipeline.run_folder import RunFolder
-from ncyber_cli.pipeline.sessions import sessions_of_run
-from ncyber_cli.pipeline.taught_rates import check_split, read_rates
+from ncyber_cli.pipeline.fresh_trials import fresh_trials, tutor_of
+from ncyber_cli.pipeline.open_run import open_run
+from ncyber_cli.pipeline.taught_rates import read_rates
 from ncyber_cli.reporting import Progress
 from ncyber_cli.spec import Spec
 from ncyber_cli.spec import Teacher as TeacherSpec
-from ncyber_cli.spec_file import spec_text
 from ncyber_cli.training.checkpoint import Checkpoint
 from ncyber_cli.training.teacher import Teacher
-
-_SEED, _BATCH = 0, 64
 
 
 def with_teachers(spec: Spec, spec_path: Path, given: Sequence[str], out: Path) -> Spec:
@@ -52,34 +42,38 @@ def with_teachers(spec: Spec, spec_path: Path, given: Sequence[str], out: Path) 
     return spec.model_copy(update={"training": spec.training.model_copy(update={"teacher": teacher})})
 
 
-def taught_by(spec: Spec, cohort: Cohort, folder: RunFolder, device: str, progress: Progress) -> Teacher | None:
-    """The teacher of a fit; the rates of runs are written to its folder, and used again where they are there.
+def taught_by(spec: Spec, cohort: Cohort, device: str, progress: Progress) -> Teacher | None:
+    """The teacher of a fit: files say something of its training trials, runs make up fresh ones.
 
-    Raises CheckpointError or DataError for what cannot be read, does not fit the recordings, or has learned from
-    trials that are held out here.
+    The same files and runs teach the same at any time. Raises CheckpointError or DataError for what cannot be read,
+    does not fit the recordings, or has learned from trials that are held out here.
     """
     known = spec.training.teacher
     if known is None:
         return None
-    files = []
-    for number, path in enumerate(map(Path, known.rates), 1):
-        if path.is_dir():
-            run, path = path, folder.taught(number)
-            if not path.exists():
-                progress.say(f"inferring what {run} has to teach")
-                _write_rates(open_run(run, "best", device), cohort.sessions, path)
-        files.append(path)
+    paths = [Path(path) for path in known.rates]
+    files, folders = ([path for path in paths if path.is_dir() == of_run] for of_run in (False, True))
     counts = all(source.kind == "spikes" for source in spec.data.neural)
     rates = _mean(files, cohort.sessions, counts=counts, progress=progress)
-    return Teacher(cohort, rates, known.weight, {str(path): file_sha256(path) for path in files})
+    tutors = [tutor_of(open_run(folder, "best", device), cohort.sessions) for folder in folders]
+    fresh: list[Session] = []
+    if tutors:
+        progress.say(f"drawing fresh trials from {len(tutors)} {'run' if len(tutors) == 1 else 'runs'}")
+        fresh = fresh_trials(tutors, cohort.sessions)
+    for index, session in enumerate(cohort.sessions):
+        if np.isnan(rates[index]).all() and not any(index in tutor.knows for tutor in tutors):
+            progress.say(f"nothing is taught of session {session.session} of animal {session.animal}")
+    hashes = {str(path): file_sha256(path) for path in files}
+    hashes |= {str(tutor.run.path): tutor.run.sha256 for tutor in tutors}
+    return Teacher(cohort, rates, known.weight, hashes, fresh, known.fresh)
 
 
 def check_same_teacher(teacher: Teacher | None, saved: Checkpoint) -> None:
-    """Raise DataError if the rates are not those that an interrupted fit was begun with."""
+    """Raise DataError if the teachers are not those that an interrupted fit was begun with."""
     begun = (saved.training or {}).get("taught")
     if begun != (None if teacher is None else list(teacher.sha256.values())):
-        what = "was begun with other rates of a teacher"
-        raise DataError(what, where=str(saved.path), remedy="give the same files, or begin again with --overwrite")
+        what, remedy = "was begun with other teachers", "give the same, unchanged, or begin again with --overwrite"
+        raise DataError(what, where=str(saved.path), remedy=remedy)
 
 
 def _matches(folder: Path, name: str) -> list[str]:
@@ -89,42 +83,6 @@ def _matches(folder: Path, name: str) -> list[str]:
         remedy = "name a folder that ncyber fit wrote, or an HDF5 file of rates as ncyber infer writes it"
         raise UsageError("there is no such teacher", where=name, remedy=remedy)
     return [str(path.resolve()) for path in found]
-
-
-def _write_rates(run: OpenRun, students: Sequence[Session], out: Path) -> None:
-    """Rates of the students' training trials, of sessions that the run knows, in the layout of `infer`."""
-    known = {(each.animal, each.session) for each in run.layout.sessions}
-    hashes = {each.sha256 for each in run.layout.sessions}
-    chosen = [s for s in students if s.sha256 in hashes or (s.animal, s.session) in known]
-    if not chosen:
-        remedy = "a teacher is fitted to the same recordings, or to some of them"
-        raise DataError("knows none of the sessions of this fit", where=str(run.path), remedy=remedy)
-    provenance = record_provenance(
-        ["ncyber", *sys.argv[1:]],
-        seed=_SEED,
-        spec=spec_text(run.spec),
-        input_sha256={str(run.path): run.sha256} | {str(session.path): session.sha256 for session in chosen},
-    )
-    sessions = sessions_of_run(run.layout, run.spec, [session.path for session in chosen])
-    with ResultsWriter(out, {**provenance.attributes(), "run": str(run.path)}) as writer:
-        for student, session in zip(chosen, sessions, strict=True):
-            check_split(dict(zip(session.trial_id, session.split.tolist(), strict=True)), student, str(run.path))
-            _write_session(run, session, student, writer)
-
-
-def _write_session(run: OpenRun, session: Session, student: Session, writer: ResultsWriter) -> None:
-    """`session` is the student's as the run reads it."""
-    wanted = {trial for trial, part in zip(student.trial_id, student.split, strict=True) if part == TRAIN}
-    trials = np.array([row for row, trial in enumerate(session.trial_id) if trial in wanted], np.int64)
-    header = header_of(run, session, trials)
-    rates = {"rates": header.features["rates"]}
-    writer.add_session(replace(header, animal=student.animal, session=student.session, features=rates))
-    inference, done = run.spec.inference, 0
-    for some in trial_batches(run, session, trials, _BATCH):
-        moments = posterior_moments(run.model, some.batch, inference, some.keys, samples=inference.samples, seed=_SEED)
-        mean, sd = (to_session(values, session, "rates") for values in (moments["rates"].mean, moments["rates"].sd))
-        writer.write(student.animal, student.session, done + np.arange(len(mean)), "rates", mean, sd)
-        done += len(mean)
 
 
 def _mean(
@@ -138,7 +96,4 @@ def _mean(
             told = np.isfinite(rates)
             total[index] += np.where(told, rates, 0)
             known[index] += told
-    for session, number in zip(sessions, known, strict=True):
-        if not number.any():
-            progress.say(f"nothing is taught of session {session.session} of animal {session.animal}")
     return [np.where(n > 0, t / np.maximum(n, 1), np.float32(np.nan)) for t, n in zip(total, known, strict=True)]

@@ -48,15 +48,19 @@ class Inference(Part):
 
 
 class Teacher(Part):
-    """Rates of other models, which a fit learns on its training trials beside the data."""
+    """Other models, from which a fit learns besides its data."""
 
     rates: list[str] = Field(
         default_factory=list,
-        description="runs of ncyber, or HDF5 files of rates, relative to this file, or --teacher on the command line; "
-        "of several the mean is learned",
+        description="runs of ncyber, which make up fresh trials: training trials whose activity they draw anew; or HDF5 "
+        "files of rates of the training trials themselves, of several the mean. Relative to this file, or --teacher "
+        "on the command line",
     )
     weight: Annotated[float, Field(gt=0, le=100)] = Field(
-        4.0, description="of the teacher's rates beside the data, at first; it fades to nothing until the end"
+        4.0, description="of rates from files beside the data, at first; it fades to nothing until the end"
+    )
+    fresh: Annotated[float, Field(gt=0, le=100)] = Field(
+        3.0, description="fresh trials of runs in a step, for each training trial in it"
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -138,33 +139,38 @@ class Start:
         """
         began = time.monotonic()
         while not self.done:
-            order = self._epoch_order()
+            order, made_up = self._epoch_order()
             while self.step < self.steps_per_epoch:
                 if stop():
                     return
-                self._take_step(order[self.step * self.spec.training.batch :][: self.spec.training.batch])
+                fresh = np.array_split(made_up, self.steps_per_epoch)[self.step]
+                self._take_step(order[self.step * self.spec.training.batch :][: self.spec.training.batch], fresh)
             result = self._end_epoch(time.monotonic() - began)
             began = time.monotonic()
             on_epoch(result)
 
-    def _epoch_order(self) -> Picks:
+    def _epoch_order(self) -> tuple[Picks, Picks]:
+        """The training examples of an epoch, and what a teacher has made up besides."""
         self.order.set_state(self.order_at_epoch)
         examples, length = self.training, self.spec.window_bins
         if length is not None:
             examples = draw_windows(self.cohort, examples, length, self.order)
         order: Picks = examples[torch.randperm(len(examples), generator=self.order).numpy()]
-        return order
+        fresh = np.zeros((0, 2), np.int64) if self.teacher is None else self.teacher.fresh_picks(length, self.order)
+        return order, fresh
 
-    def _take_step(self, picks: Picks) -> None:
+    def _take_step(self, picks: Picks, fresh: Picks) -> None:
         model, progress = self.model, self.progress
         set_learning_rate(self.optimizer, self.spec.training.learning_rate, progress)
         anneal(model, self.maturity)
         batch = self.cohort.batch(picks).to(self.device)
-        targets = None if self.teacher is None else self.teacher.targets(picks, self.device, progress)
+        targets = None
+        if self.teacher is not None:
+            batch, targets = self.teacher.lesson(batch, picks, fresh, progress)
         blinding = draw_blinding(batch, self.spec.inference, self.noise, progress)
         if self.hiding is not None:
             blinding = self.hiding.applied(blinding, batch, self.noise)
-        noise = draw_noise(model, batch.mask.shape[1], len(picks), self.noise)
+        noise = draw_noise(model, batch.mask.shape[1], len(batch.session), self.noise)
         result = train_step(
             model, self.optimizer, batch, blinding, noise, kl_weight(self.maturity), self.examples, targets
         )

@@ -5,27 +5,30 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
-import torch
 from finished_run import LORENZ_DATA, REACH_DATA, finished_run, lorenz_file, reach_files
 
+from ncyber_cli.data.batches import Cohort
+from ncyber_cli.data.open_hdf5 import file_sha256
 from ncyber_cli.data.recording import TRAIN, Session
 from ncyber_cli.errors import DataError, UsageError
+from ncyber_cli.inference.targets import Targets
 from ncyber_cli.outputs.read_results import session_groups
 from ncyber_cli.pipeline.fit import FitRequest, train_run
 from ncyber_cli.pipeline.infer import InferOptions, infer_run
-from ncyber_cli.pipeline.run_folder import RunFolder
 from ncyber_cli.pipeline.sessions import cohort_of, read_sessions
 from ncyber_cli.pipeline.taught_rates import read_rates
-from ncyber_cli.pipeline.teacher import taught_by, with_teachers
+from ncyber_cli.pipeline.teacher import check_same_teacher, taught_by, with_teachers
 from ncyber_cli.reporting import Progress
 from ncyber_cli.spec import Spec
 from ncyber_cli.spec_file import spec_text
+from ncyber_cli.training.checkpoint import load
 
 BRAIN = {"brain": {"kind": "residual_mlp", "latents": 3, "hidden": 8}}
 QUIET = Progress(quiet=True)
@@ -67,22 +70,21 @@ def put(group: h5py.Group, name: str, values: Any) -> None:
     group[name] = values
 
 
-def test_a_run_and_the_file_inferred_from_it_teach_the_same_and_nothing_of_held_out_trials(
-    lab: Path, tmp_path: Path
-) -> None:
-    spec, session = student(lab / "run"), session_of(lab)
-    cohort = cohort_of([session])
-    tmp = RunFolder(tmp_path)
-    teacher = taught_by(spec, cohort, tmp, "cpu", QUIET)
+def told(spec: Spec, cohort: Cohort, session: int | None = None) -> Targets:
+    """What is said of training trials before the first step."""
+    teacher = taught_by(spec, cohort, "cpu", QUIET)
     assert teacher is not None
-    assert list(teacher.sha256) == [str(tmp.taught(1))]
-    targets = teacher.targets(cohort.picks(TRAIN), torch.device("cpu"), 0.0)
+    picks = cohort.picks(TRAIN, session)
+    return teacher.lesson(cohort.batch(picks), picks, np.zeros((0, 2), np.int64), 0.0)[1]
+
+
+def test_a_file_teaches_nothing_of_held_out_trials(lab: Path) -> None:
+    session = session_of(lab)
     from_file = read_rates(lab / "rates.h5", [session], counts=True, remark=pytest.fail)[0]
     training = session.split == TRAIN
+    targets = told(student(lab / "rates.h5"), cohort_of([session]))
     np.testing.assert_array_equal(targets.rate.numpy(), from_file[training])
     assert np.isnan(from_file[~training]).all()
-    with h5py.File(tmp.taught(1)) as file:  # trials that choose or score are not even inferred
-        assert len(next(session_groups(file))["trial_id"]) == training.sum()
 
 
 def test_several_teachers_are_averaged_and_units_and_trials_found_by_name(lab: Path, tmp_path: Path) -> None:
@@ -96,12 +98,10 @@ def test_several_teachers_are_averaged_and_units_and_trials_found_by_name(lab: P
         group["rates/mean"][:, 2, 3] = np.nan  # of the last unit but three nothing is said in bin 2
 
     cohort, other = cohort_of([session]), changed(lab, tmp_path, turned_round)
-    teacher = taught_by(student(lab / "rates.h5", other), cohort, RunFolder(tmp_path), "cpu", QUIET)
-    assert teacher is not None
     once = read_rates(lab / "rates.h5", [session], counts=True, remark=pytest.fail)[0][session.split == TRAIN]
     expected = 2 * once
     expected[:, 2, len(session.unit_id) - 4] /= 2
-    found = teacher.targets(cohort.picks(TRAIN), torch.device("cpu"), 0.0)
+    found = told(student(lab / "rates.h5", other), cohort)
     np.testing.assert_allclose(found.rate.numpy(), expected, rtol=1e-6)
     assert found.known.all()
 
@@ -113,12 +113,11 @@ def test_a_session_that_no_teacher_knows_is_fitted_to_its_data_and_said(
     rates = tmp_path / "rates.h5"
     write_rates(rates, first, first.observation.astype(np.float32))
     cohort = cohort_of([first, second])
-    teacher = taught_by(student(rates, data=REACH_DATA), cohort, RunFolder(tmp_path), "cpu", Progress())
-    assert teacher is not None
+    assert taught_by(student(rates, data=REACH_DATA), cohort, "cpu", Progress()) is not None
     said = capsys.readouterr().err
     assert f"nothing is taught of session {second.session}" in said
     assert "does not say which trials its model was fitted to" in said
-    assert not teacher.targets(cohort.picks(TRAIN, session=1), torch.device("cpu"), 0.0).known.any()
+    assert not told(student(rates, data=REACH_DATA), cohort, session=1).known.any()
 
 
 def write_rates(path: Path, session: Session, rates: np.ndarray[Any, Any]) -> None:
@@ -189,12 +188,22 @@ def test_rates_that_do_not_fit_the_recording_are_refused(
         read_rates(path, [session_of(lab)], counts=True, remark=pytest.fail)
 
 
-def test_a_run_that_trained_on_what_is_held_out_here_may_not_teach(lab: Path, tmp_path: Path) -> None:
+def test_a_run_that_trained_on_what_is_held_out_here_may_not_teach(lab: Path) -> None:
     data = {**LORENZ_DATA, "split": {**LORENZ_DATA["split"], "seed": 1}}
     cohort = cohort_of(read_sessions(student(data=data), [lab / "lorenz-1.nwb"]))
     with pytest.raises(DataError, match=r"the same data\.split"):
-        taught_by(student(lab / "run", data=data), cohort, RunFolder(tmp_path), "cpu", QUIET)
-    assert not RunFolder(tmp_path).taught(1).exists()
+        taught_by(student(lab / "run", data=data), cohort, "cpu", QUIET)
+
+
+def test_a_fit_goes_on_with_the_very_teachers_that_it_was_begun_with(lab: Path) -> None:
+    teacher = taught_by(student(lab / "run", lab / "rates.h5"), cohort_of([session_of(lab)]), "cpu", QUIET)
+    assert teacher is not None
+    begun = [file_sha256(lab / "rates.h5"), file_sha256(lab / "run" / "best.pt")]
+    saved = replace(load(lab / "run"), training={"taught": begun})
+    check_same_teacher(teacher, saved)
+    for other in (None, begun[:1], [begun[0], "another fit into the same folder"]):
+        with pytest.raises(DataError, match="begun with other teachers"):
+            check_same_teacher(teacher, replace(saved, training={"taught": other}))
 
 
 def test_names_are_found_beside_the_spec_or_from_here_and_no_run_teaches_itself(
@@ -217,7 +226,7 @@ def test_names_are_found_beside_the_spec_or_from_here_and_no_run_teaches_itself(
 
 
 def test_a_teacher_that_sees_behavior_teaches_a_student_that_sees_neurons_alone(tmp_path: Path) -> None:
-    """The whole road: the student's folder holds what it was taught, and opens without its teacher."""
+    """The whole road: the student's folder says who taught it, and opens without its teacher."""
     paths = reach_files(tmp_path)
     finished_run(tmp_path / "teacher", paths, REACH_DATA, BRAIN, inputs=["neural", "behavior"])
     (tmp_path / "spec.yaml").write_text(spec_text(student(data=REACH_DATA)))
@@ -235,7 +244,5 @@ def test_a_teacher_that_sees_behavior_teaches_a_student_that_sees_neurons_alone(
     assert spec.inference.inputs == ["neural"]
     assert all(row.co_bps is not None for row in rows)
     known = json.loads((tmp_path / "student" / "summary.json").read_text())["provenance"]["input_sha256"]
-    taught = tmp_path / "student" / "teacher-1.h5"
-    assert taught.exists()
-    assert str(taught) in known
+    assert str(tmp_path / "teacher" / "best.pt") in known
     infer_run(tmp_path / "student", list(map(str, paths)), tmp_path / "out.h5", InferOptions(sources="neural"))

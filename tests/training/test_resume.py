@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from fits import STEPS, make_job, metrics, run
 
+from ncyber_cli.data.recording import TRAIN
 from ncyber_cli.errors import Interrupted
 from ncyber_cli.training import loop
 from ncyber_cli.training.checkpoint import load
 from ncyber_cli.training.starts import Job
+from ncyber_cli.training.teacher import Teacher
 
 
 def interrupt_in_step(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals) -> None:
@@ -97,6 +101,30 @@ def test_every_kind_of_state_is_kept(
             interrupt_in_step(patch, step, signal.SIGUSR1)
             with pytest.raises(Interrupted):
                 run(twice, resume=resume)
+    run(twice, resume=True)
+    assert_same_run(once, twice)
+
+
+def with_fresh_trials(job: Job) -> Job:
+    """With a teacher that has made up trials which nobody has recorded."""
+    taken = [each.take(np.flatnonzero(each.split == TRAIN)) for each in job.cohort.sessions]
+    sessions = [replace(each, observation=each.observation + 1) for each in taken]
+    rates = [np.full(each.observation.shape, np.nan, np.float32) for each in job.cohort.sessions]
+    return replace(job, teacher=Teacher(job.cohort, rates, 4.0, {"run": "hash"}, sessions, 1.5))
+
+
+@pytest.mark.parametrize("training", [{}, {"window_s": 0.36}], ids=["whole trials", "windows"])
+def test_a_student_of_fresh_trials_goes_on_with_those_that_were_due(
+    training: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once, twice = (with_fresh_trials(make_job(tmp_path / name, "brain_only", **training)) for name in ("once", "twice"))
+    for job in (once, twice):
+        job.folder.mkdir()
+    run(once)
+    with monkeypatch.context() as patch:
+        interrupt_in_step(patch, STEPS + 2, signal.SIGTERM)
+        with pytest.raises(Interrupted):
+            run(twice)
     run(twice, resume=True)
     assert_same_run(once, twice)
 
