@@ -15,7 +15,7 @@ import yaml
 
 KeyPath = tuple[str | int, ...]
 
-_INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,19})")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*|(?=\.[0-9]))(\.[0-9]*)?([eE][-+]?[0-9]+)?")
 _DEEPEST = 32  # a spec is four levels deep; deeper nesting is a wrong file, and would exhaust the stack
 

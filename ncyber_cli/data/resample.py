@@ -2,8 +2,8 @@
 
 - Samples in the bin: their mean over those that are not missing; counts are summed instead.
 - No sample in the bin (sampled more sparsely than binned, or a gap): the last sample before the
-  bin's end is held while it is at most two sample periods old, so one dropped sample is bridged. Behaviour
-  and inputs hold samples of their own trial alone: the one before may be a test trial.
+  bin's end is held while it is at most two sample periods old, so one dropped sample is bridged. A sample
+  is held in its own trial alone: the one before may be a test trial.
 - Otherwise, and outside the recorded time, NaN: missing.
 
 Linear interpolation is not used: it would let the next sample speak in earlier bins.
@@ -25,12 +25,9 @@ _HOLD_PERIODS = 2.0
 _RATIO_TOLERANCE = 0.01
 
 
-def resampled(
-    signal: Sampled, grid: Grid, *, counts: bool, where: str, own_trial: bool = False
-) -> Iterator[NDArray[Any]]:
+def resampled(signal: Sampled, grid: Grid, *, counts: bool, where: str) -> Iterator[NDArray[Any]]:
     """Yield each trial's bins in turn, (n_bins of the trial, feature), NaN where missing.
 
-    `own_trial`: a sample from before the trial is not held in it.
     `counts`: values are spike counts of shorter or equal bins, and are summed. A trial-aligned
     signal is taken as it is. Raises DataError for counts whose bins do not fit into grid.bin_s, and
     for a trial-aligned signal without the grid's trials and bins.
@@ -47,14 +44,14 @@ def resampled(
             yield _sums(signal.values, cuts, per_bin)
         else:
             means = _means(signal.values, cuts)
-            _hold(means, signal.values, signal.time_s, edges, cuts, period_s, cuts[0] if own_trial else 0)
+            _hold(means, signal.values, signal.time_s, edges, cuts, period_s)
             yield means
 
 
 def binned(signal: Sampled, grid: Grid, *, where: str) -> NDArray[np.float32]:
     """A signal on the bins, (trial, time, feature); NaN as missing, zeros outside the mask."""
     out = np.zeros((grid.n_trial, grid.n_time, signal.values.shape[-1]), dtype=np.float32)
-    for trial, block in enumerate(resampled(signal, grid, counts=False, where=where, own_trial=True)):
+    for trial, block in enumerate(resampled(signal, grid, counts=False, where=where)):
         out[trial, : len(block)] = block
     return out
 
@@ -132,12 +129,11 @@ def _hold(
     edges: NDArray[np.float64],
     cuts: NDArray[np.int64],
     period_s: float,
-    first: int,
 ) -> None:
-    """Fill bins without a sample with the last one before their end, from `first` on, while it is fresh."""
+    """Fill bins without a sample with the trial's last one before their end, while it is fresh."""
     empty = np.flatnonzero(np.diff(cuts) == 0)
     last = cuts[1:][empty] - 1
-    empty, last = empty[last >= first], last[last >= first]
+    empty, last = empty[last >= cuts[0]], last[last >= cuts[0]]
     fresh = edges[1:][empty] - time_s[last] <= _HOLD_PERIODS * period_s + SLACK * (edges[1] - edges[0])
     means[empty[fresh]] = values[last[fresh]]
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from laws import few
 from numpy.typing import NDArray
 
 from ncyber_cli.data.binning import count_dtype, count_spikes, spike_rates_hz, unit_spikes
-from ncyber_cli.data.grid import Grid
-from ncyber_cli.data.recording import SpikeTrains
+from ncyber_cli.data.grid import SLACK, Grid
+from ncyber_cli.data.observation import observe
+from ncyber_cli.data.recording import NeuralStream, SpikeTrains
+from ncyber_cli.spec import NeuralSource
 
 
 def grid_of(start_s: list[float], n_bins: list[int], bin_s: float = 0.25) -> Grid:
@@ -44,24 +49,41 @@ def test_equals_the_loop() -> None:
     assert not beside[..., [0, 5]].any()
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_every_spike_is_counted_once_at_any_bin_offset_and_gap(seed: int) -> None:
-    """Contiguous bins partition time: whatever lies between their first and last edge is in exactly one of them."""
-    generator = np.random.default_rng(seed)
-    trains = random_trains(seed=seed)
-    bin_s = float(10 ** generator.uniform(-3, 0.5))
-    n_bins = generator.integers(1, 12, size=6)
-    gap_s = generator.choice([0.0, 1.0], 6) * generator.uniform(0, 1, 6)
-    start_s = generator.uniform(-2, 2) + np.concatenate([[0.0], np.cumsum(n_bins * bin_s + gap_s)[:-1]])
-    grid = grid_of(start_s.tolist(), n_bins.tolist(), bin_s)
+@st.composite
+def recorded(draw: st.DrawFn) -> tuple[SpikeTrains, Grid, list[int]]:
+    """Trains, some with obs_intervals; trials of any bin and offset, some with a gap between; which are observed."""
+    bin_s = 10 ** draw(st.floats(-3, 0.5))
+    n_bins = draw(st.lists(st.integers(1, 12), min_size=1, max_size=6))
+    gap_s = [draw(st.sampled_from([0.0, 0.0, 0.3])) * bin_s * draw(st.integers(1, 9)) for _ in n_bins]
+    begins = np.concatenate([[0.0], np.cumsum(np.array(n_bins) * bin_s + gap_s)])
+    start_s = draw(st.floats(-2, 2)) + begins[:-1]
+    times = st.floats(start_s[0] - 5 * bin_s, start_s[0] + begins[-1] + 5 * bin_s)
+    trains = draw(st.lists(st.lists(times, max_size=40).map(sorted), min_size=1, max_size=4))
+    grid = grid_of(start_s.tolist(), n_bins, bin_s)
+    whole = sorted(draw(st.sets(st.sampled_from(range(len(n_bins))))))  # trials in which the units were observed
+    observed_s = np.stack([grid.start_s, grid.stop_s], axis=1)[whole]
+    watched = [observed_s if whole else np.zeros((0, 2))] * len(trains)
+    ends = np.cumsum([len(train) for train in trains])
+    spikes = SpikeTrains(np.array([time for train in trains for time in train], np.float64), ends, watched)
+    return spikes, grid, whole or list(range(len(n_bins)))
+
+
+@few
+@given(recorded())
+def test_every_spike_is_counted_once_at_any_bin_offset_and_gap(drawn: tuple[SpikeTrains, Grid, list[int]]) -> None:
+    """Bins partition a trial: what lies between its edges is in exactly one of them, unless it was not observed."""
+    trains, grid, observed = drawn
     units = np.arange(len(trains.ends))
-    out = np.zeros((6, grid.n_time, len(units)), dtype=count_dtype(trains, units, grid))
-    count_spikes(trains, units, grid, out)
-    assert not out[~grid.mask()].any()
+    stream = NeuralStream(trains, [str(unit) for unit in units], ["M1"] * len(units))
+    counts = observe([stream], [NeuralSource(source="units", kind="spikes")], [units], grid, "x")
+    assert not counts[~grid.mask()].any()
+    missing = np.isnan(counts).all(axis=2) & grid.mask()
+    np.testing.assert_array_equal(missing.any(axis=1), ~np.isin(np.arange(grid.n_trial), observed))
+    start_s, stop_s = grid.start_s - SLACK * grid.bin_s, grid.stop_s - SLACK * grid.bin_s
     for unit in units:
         times_s = unit_spikes(trains, int(unit))[:, None]
-        inside = (times_s >= grid.start_s) & (times_s < grid.stop_s)
-        np.testing.assert_array_equal(out[..., unit].sum(axis=1), inside.sum(axis=0))
+        inside = ((times_s >= start_s) & (times_s < stop_s)).sum(axis=0)
+        np.testing.assert_array_equal(counts[observed, :, unit].sum(axis=1), inside[observed])
 
 
 def test_spikes_on_edges_belong_to_the_bin_they_open() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
+from hypothesis import given
+from laws import few, seeds
 from nwb_files import data_spec, empty_file, save, spec_of
 
 from ncyber_cli.data.grid import Grid
@@ -41,7 +42,8 @@ def test_rates_are_of_the_time_that_was_recorded(tmp_path: Path) -> None:
     assert len(session.unit_id) == 2
 
 
-@pytest.mark.parametrize("seed", range(20))
+@few
+@given(seeds)
 def test_equals_the_loop_over_bins_and_intervals(seed: int) -> None:
     rng = np.random.default_rng(seed)
     start_s = np.sort(rng.uniform(0, 10, 4))

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from laws import fewer, seeds
 from nwb_files import data_spec, spec_of
 
 from ncyber_cli.data.prepare import prepare
@@ -22,8 +24,8 @@ def session(random: int, **split: Any) -> Session:
     return prepare(Recording("a", "a1", Path("a1.nwb"), "00", [units], {}, {}, None), spec_of(data))
 
 
-@pytest.mark.parametrize("by", ["trial", "block"])
-@pytest.mark.parametrize("seed", range(5))
+@fewer
+@given(seed=seeds, by=st.sampled_from(["trial", "block"]))
 def test_drawn_windows_train_and_share_no_bin_with_the_others(seed: int, by: str) -> None:
     plain, drawn = session(0, seed=seed, by=by), session(3, seed=seed, by=by)
     n_plain = len(plain.trial_id)

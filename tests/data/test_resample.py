@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from laws import few, seeds
 from numpy.typing import NDArray
 
-from ncyber_cli.data.grid import Grid
+from ncyber_cli.data.grid import SLACK, Grid
 from ncyber_cli.data.recording import Sampled
 from ncyber_cli.data.resample import binned, causal_difference, resampled
 from ncyber_cli.errors import DataError
@@ -51,7 +54,7 @@ def slow(signal: Sampled, start_s: float, n_bins: int, bin_s: float) -> NDArray[
 def test_equals_the_loop(rate_hz: float) -> None:
     signal = jittered(rate_hz)
     grid = grid_of([-0.53, 0.0, 1.72, 5.0], [20, 30, 25, 30])
-    blocks = list(resampled(signal, grid, counts=False, where="x", own_trial=True))
+    blocks = list(resampled(signal, grid, counts=False, where="x"))
     for start, n_bins, block in zip(grid.start_s, grid.n_bins, blocks, strict=True):
         np.testing.assert_allclose(block, slow(signal, start, n_bins, 0.1), atol=1e-12)
     out = binned(signal, grid, where="x")
@@ -115,19 +118,21 @@ def test_aligned_signals_are_taken_as_they_are() -> None:
         binned(Sampled(values[:2], None), grid, where="x")
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_a_sample_speaks_in_its_own_trial_alone(seed: int) -> None:
+@few
+@given(seed=seeds, log_bin=st.floats(-2, -0.5), log_period=st.floats(-2.5, -0.3), offset=st.floats(0, 1))
+def test_a_sample_speaks_in_its_own_trial_alone(seed: int, log_bin: float, log_period: float, offset: float) -> None:
     """At any rate, bin, gap and offset: values of another trial are changed, and no bin of this one is."""
     rng = np.random.default_rng(seed)
-    bin_s, period_s = 10 ** rng.uniform(-2, -0.5), 10 ** rng.uniform(-2.5, -0.3)
-    time_s = np.arange(0, 12, period_s) + rng.uniform(0, period_s)
+    bin_s, period_s = 10**log_bin, 10**log_period
+    time_s = np.arange(0, 12, period_s) + offset * period_s
     time_s = time_s[rng.uniform(size=len(time_s)) > 0.2]
     position = Sampled(rng.normal(size=(len(time_s), 2)), time_s)
     n_bins = rng.integers(1, max(2, int(2 / bin_s)), size=5)
-    start_s = rng.uniform(0, 1) + np.concatenate([[0], np.cumsum(n_bins * bin_s + rng.choice([0.0, 0.3], 5))[:-1]])
+    start_s = offset + np.concatenate([[0], np.cumsum(n_bins * bin_s + rng.choice([0.0, 0.3], 5))[:-1]])
     grid = Grid(bin_s, start_s, n_bins, start_s, np.arange(5))
     trial = int(rng.integers(5))
-    inside = (time_s >= start_s[trial] - 1e-9) & (time_s < grid.stop_s[trial])
+    slack = SLACK * bin_s
+    inside = (time_s >= start_s[trial] - slack) & (time_s < grid.stop_s[trial] - slack)
     other = Sampled(np.where(inside[:, None], position.values, 1e6), time_s)
     for made in (lambda s: s, lambda s: causal_difference(s, bin_s, grid.start_s)):
         one, two = (binned(made(signal), grid, where="x")[trial] for signal in (position, other))

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from laws import few
 from nwb_files import add_position, add_trials, add_units, data_spec, empty_file, save, spec_of
+from tiny import make_session
 
 from ncyber_cli.data import read_session as reading
 from ncyber_cli.data.open_hdf5 import file_sha256
+from ncyber_cli.data.pack_record import read_record, write_record
 from ncyber_cli.data.prepare import prepare
 from ncyber_cli.data.read import read_recording
 from ncyber_cli.data.read_session import read_head, read_session
-from ncyber_cli.data.recording import IntervalTable, Session
+from ncyber_cli.data.recording import IntervalTable, Recording, Session
 from ncyber_cli.data.session_cache import FOLDER, VARIABLE, SessionCache
 from ncyber_cli.spec import Spec
 
@@ -131,6 +140,37 @@ def test_a_hash_is_remembered_only_once_the_file_has_settled(tmp_path: Path, mon
     assert SessionCache(path).sha256() == digest
     path.touch()
     assert SessionCache(path).sha256() == "hashed anew"
+
+
+arrays_of = st.sampled_from(["f4", "f8", ">f8", "i8", "u1", "?", "U5"]).flatmap(
+    lambda kind: arrays.arrays(np.dtype(kind), arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4))
+)
+some_text = st.text(max_size=5)
+
+
+@few
+@given(
+    columns=st.dictionaries(some_text, arrays_of, max_size=3),
+    ids=st.lists(some_text, max_size=4),
+    about=st.dictionaries(some_text, some_text, max_size=2),
+    observation=arrays_of,
+    floor=st.none() | arrays_of,
+)
+def test_a_record_comes_back_as_it_went(
+    columns: dict[str, Any], ids: list[str], about: dict[str, str], observation: Any, floor: Any
+) -> None:
+    table = IntervalTable(ids, columns)
+    session = replace(make_session(), observation=observation, floor=floor, trials=table, trial_id=ids, absent=about)
+    head = Recording("a/b", "s", Path("x y"), "00", [], {}, {}, table, about, True)
+    for known in (session, head):
+        file = io.BytesIO()
+        write_record(file, {"one": 1}, known)
+        with tempfile.NamedTemporaryFile() as entry:
+            entry.write(file.getvalue())
+            entry.flush()
+            assert_same(read_record(Path(entry.name), {"one": 1}), known)
+            with pytest.raises(KeyError):
+                read_record(Path(entry.name), {"one": 2})
 
 
 def test_a_damaged_entry_is_read_anew_and_mended(tmp_path: Path) -> None:

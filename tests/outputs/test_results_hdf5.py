@@ -12,7 +12,7 @@ import pytest
 from result_files import FEATURES, PROVENANCE, header, values, write_results
 
 from ncyber_cli.errors import DataError, UsageError
-from ncyber_cli.outputs.read_results import read_results, session_groups, texts
+from ncyber_cli.outputs.read_results import read_results, session_groups
 from ncyber_cli.outputs.results_hdf5 import ResultsWriter
 from ncyber_cli.outputs.results_layout import Features, SessionHeader, chunk_shape, path_part
 
@@ -96,19 +96,6 @@ def test_samples_of_a_session_are_there_where_asked_for(tmp_path: Path) -> None:
         np.testing.assert_array_equal(group["body/sample"][2, 4], values((2, 20, 2))[0].astype("f4"))
         assert np.isnan(group["body/sample"][2, 2, 10:]).all()  # masked
         assert np.isnan(group["body/sample"][:2]).all()  # never written
-
-
-def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
-    one = header()
-    target = write_results(tmp_path / "results.h5", one)
-    with read_results(target) as file:
-        (group,) = session_groups(file)
-        assert (group.attrs["animal"], group.attrs["session"]) == ("monkey-a", "day 1")
-        assert texts(group["split"]) == ["train", "validation", "test", "train", "validation"]
-        assert texts(group["latents/area"]) == ["M1", "PMd"]
-        np.testing.assert_array_equal(group["held_out"][:], one.held_out)
-        expected = np.where(one.mask[..., None], values((5, 20, 3)), np.nan).astype("f4")
-        np.testing.assert_array_equal(group["rates/mean"][:], expected)
 
 
 def test_order_and_batches_of_trials_do_not_matter(tmp_path: Path) -> None:
