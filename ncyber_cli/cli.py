@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import traceback
 from typing import Annotated, NoReturn
@@ -22,9 +23,13 @@ from ncyber_cli.commands.inspect import inspect
 from ncyber_cli.commands.simulate import simulate
 from ncyber_cli.commands.synth import synth
 from ncyber_cli.commands.validate import validate
-from ncyber_cli.errors import NcyberError
+from ncyber_cli.errors import NcyberError, Stopped
+from ncyber_cli.memory import is_out_of_memory
+from ncyber_cli.stop_signals import signals_raise
 
 DEBUG_VARIABLE = "NCYBER_DEBUG"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 THREADS_VARIABLE = "OMP_NUM_THREADS"  # heeded by torch, BLAS and scikit-learn, which are imported after it is set
 
 app = typer.Typer(
@@ -68,32 +73,40 @@ def main() -> None:
     os.environ.setdefault(THREADS_VARIABLE, "1")
     try:
         try:
-            app()
+            with signals_raise():
+                app()
         finally:
             sys.stdout.flush()  # here, where a closed pipe can still be caught
     except NcyberError as error:
         _end(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except (Stopped, KeyboardInterrupt) as stop:
+        number = stop.signal_number if isinstance(stop, Stopped) else signal.SIGINT
+        what = f"stopped by {signal.Signals(number).name}, no unfinished file is kept"
+        _end(f"{what}; type the same command again", 128 + number)
     except BrokenPipeError:  # the reader of our output has gone (ncyber inspect ... | head)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE, "") not in ("", "0"):
             traceback.print_exc()
-        if _is_shortage(error):
-            _end(f"{str(error) or 'out of memory'}; free some, or choose another --out or a smaller training.batch", 7)
+        if isinstance(error, OSError) and error.errno is not None:
+            _end(f"{error}; {_remedy(error.errno)}", 7)
+        if is_out_of_memory(error):
+            said = next(iter(str(error).splitlines()), "") or "out of memory"
+            _end(f"{said}; write a smaller training.batch or --batch, or a larger data.bin_s", 7)
         _end(f"unexpected {type(error).__name__}: {error}; `ncyber --debug ...` shows where", 1)
+
+
+def _remedy(number: int) -> str:
+    """What may help where the system refused to read or write."""
+    if number in _FULL:
+        return "free some space, raise the quota, or choose another --out"
+    if number in _FORBIDDEN:
+        return "choose another --out, or ask for the right to write there"
+    return "see that the path is right and its disk is there; `ncyber --debug ...` shows where"
 
 
 def _end(message: str, exit_code: int) -> NoReturn:
     for line in message.splitlines():
         print(f"error: {line}", file=sys.stderr)
     sys.exit(exit_code)
-
-
-def _is_shortage(error: Exception) -> bool:
-    """Tell disk, memory and permission from mistakes of ours; torch's error is known by name, torch is not imported."""
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

@@ -47,6 +47,14 @@ class RequirementUnmet(NcyberError):
     exit_code = 8
 
 
+class Stopped(BaseException):
+    """A signal that asks to end arrived: whatever is under way is left, as after Ctrl-C."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal_number)
+        self.signal_number = signal_number
+
+
 class Interrupted(NcyberError):
     """A signal ended the run after its state was saved; the exit code is 128 + signal."""
 

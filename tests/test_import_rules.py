@@ -18,7 +18,7 @@ BELOW = {
     "data": {"atomic", "errors", "spec"},
     "model": {"data", "errors", "spec"},
     "inference": {"data", "errors", "model", "spec"},
-    "training": {"atomic", "data", "errors", "inference", "model", "outputs", "spec"},
+    "training": {"atomic", "data", "errors", "inference", "memory", "model", "outputs", "spec", "stop_signals"},
     "outputs": {"atomic", "data", "errors", "spec"},
     "worlds": {"atomic", "data", "errors"},
     "checks": {"data", "errors", "spec"},

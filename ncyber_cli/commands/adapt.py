@@ -63,6 +63,7 @@ def adapt(
         out=out,
         trials=trials,
         epochs=epochs,
+        curve=curve,
         device=device.value,
         seed=seed,
         resume=resume,

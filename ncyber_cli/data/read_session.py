@@ -25,6 +25,7 @@ def read_head(path: Path, data: Data) -> Recording:
     head = kept.find(key)
     if not isinstance(head, Recording):
         head = read_recording(path, bare, digest)
+        kept.check_unchanged()
         kept.keep(key, head)
     return replace(head, path=Path(path))
 
@@ -44,6 +45,7 @@ def read_session(head: Recording, spec: Spec, labels: Mapping[str, Sequence[str]
     session = kept.find(key)
     if not isinstance(session, Session):
         recording = read_recording(head.path, spec.data, head.sha256)
+        kept.check_unchanged()
         session = prepare(replace(recording, animal=head.animal, session=head.session), spec, labels)
         kept.keep(key, session)
     return replace(session, path=head.path)

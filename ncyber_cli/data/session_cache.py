@@ -20,12 +20,13 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ncyber_cli import __version__
 from ncyber_cli.atomic import atomic_path, write_text
 from ncyber_cli.data.open_hdf5 import file_sha256
 from ncyber_cli.data.pack_record import Record, read_record, write_record
+from ncyber_cli.errors import DataError, ResourceError
 
 VARIABLE = "NCYBER_CACHE"
 FOLDER = ".ncyber_cache"
@@ -36,6 +37,8 @@ _SETTLED_S = 2.0  # a file changed less than this ago may change again within on
 class SessionCache:
     """What is kept of one recording. Where the cache is off nothing is found and nothing is written."""
 
+    _hashed: ClassVar[dict[Path, dict[str, int]]] = {}  # files as they were when this process took their hash
+
     def __init__(self, recording: Path) -> None:
         self.recording = Path(recording)
         self.folder = _folder(self.recording)
@@ -45,10 +48,12 @@ class SessionCache:
 
     def sha256(self) -> str:
         """The recording's SHA-256, remembered or taken anew. Raises DataError if the file cannot be read."""
-        if self.folder is None or not self.recording.is_file():
+        if not self.recording.is_file():
+            return file_sha256(self.recording)
+        identity = self._hashed[self.recording] = _identity(self.recording)
+        if self.folder is None:
             return file_sha256(self.recording)
         note = self.folder / f"{self.name}.sha256"
-        identity = _identity(self.recording)
         try:
             known = json.loads(note.read_text(encoding="utf-8"))
             if known["file"] == identity:
@@ -60,6 +65,16 @@ class SessionCache:
         if settled and identity == _identity(self.recording):
             self._write(note, lambda path: write_text(path, json.dumps({"sha256": digest, "file": identity})))
         return digest
+
+    def check_unchanged(self) -> None:
+        """Raise DataError if the file is no longer what its hash was taken of: what was read may be of neither."""
+        try:
+            now = _identity(self.recording)
+        except OSError:
+            now = None
+        if self._hashed.get(self.recording, now) != now:
+            what = "was changed while it was read" if now else "was removed while it was read"
+            raise DataError(what, where=str(self.recording), remedy="begin again once it is written")
 
     def find(self, key: Mapping[str, Any]) -> Any:
         """The record that was kept under `key`, or None."""
@@ -100,7 +115,7 @@ class SessionCache:
         try:
             _make(path.parent)
             write(path)
-        except OSError:
+        except (OSError, ResourceError):
             pass
 
 

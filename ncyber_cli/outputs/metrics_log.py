@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ncyber_cli.atomic import atomic_path
+from ncyber_cli.atomic import atomic_path, disk_full_explained
 from ncyber_cli.errors import CheckpointError
 from ncyber_cli.outputs.provenance import plain
 
@@ -24,11 +24,11 @@ class MetricsLog:
     """
 
     def __init__(self, path: Path, *, resume_after: tuple[int, int] | None = None) -> None:
-        path = Path(path)
+        path = self._path = Path(path)
         kept = b"" if resume_after is None or not path.exists() else _lines_until(path, resume_after)
         with atomic_path(path) as partial:
             partial.write_bytes(kept)
-        self._file = open(path, "ab")  # noqa: SIM115 (closed in __exit__)
+        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 (closed in __exit__)
 
     def __enter__(self) -> Self:
         return self
@@ -41,8 +41,10 @@ class MetricsLog:
     def append(self, epoch: int, values: Mapping[str, Any], *, start: int = 0) -> None:
         """Write one epoch's values; NaN and infinity become null. `start` counts independent starts from 0."""
         line = json.dumps({"start": start, "epoch": epoch, **plain(values)}, allow_nan=False)
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
+        with disk_full_explained(self._path):
+            rest = line.encode() + b"\n"
+            while rest:  # a full disk first takes less than all of it
+                rest = rest[self._file.write(rest) :]
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from ncyber_cli.atomic import atomic_path
 from ncyber_cli.data.recording import SPLIT_NAMES
 from ncyber_cli.errors import DataError, UsageError
-from ncyber_cli.outputs.disk_full import disk_full_explained
 from ncyber_cli.outputs.results_layout import (
     FORMAT,
     FORMAT_VERSION,
@@ -48,7 +47,6 @@ class ResultsWriter:
         if self._target.exists() and not self._overwrite:
             raise UsageError("exists already", where=str(self._target), remedy="delete it or choose another --out")
         with ExitStack() as stack:
-            stack.enter_context(disk_full_explained(self._target))
             partial = stack.enter_context(atomic_path(self._target))
             self._file = stack.enter_context(h5py.File(partial, "w"))
             self._file.attrs.update({**self._attributes, "format": FORMAT, "format_version": FORMAT_VERSION})

@@ -104,6 +104,14 @@ def path_part(name: str) -> str:
     return safe if safe.strip(".") else f"_{safe}"
 
 
+def nwb_name(animal: str, session: str) -> str:
+    """The NWB file of a session's results, named as archives name files."""
+    animal, session = (
+        "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in name) for name in (animal, session)
+    )
+    return f"sub-{animal}_ses-{session}.nwb"
+
+
 def chunk_shape(trials: int, bins: int, features: int) -> tuple[int, int, int]:
     """Chunks of about 256 KiB of float32, for sizes of at least 1: whole bins, and whole trials where a trial fits."""
     values = 65536

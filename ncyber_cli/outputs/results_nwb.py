@@ -23,10 +23,9 @@ from pynwb.epoch import TimeIntervals
 
 from ncyber_cli.atomic import atomic_path
 from ncyber_cli.errors import DataError, UsageError
-from ncyber_cli.outputs.disk_full import disk_full_explained
 from ncyber_cli.outputs.nwb_about import UNKNOWN_START, session_fields, start_of, subject
 from ncyber_cli.outputs.read_results import read_results, session_groups, texts
-from ncyber_cli.outputs.results_layout import GROUPS, NO_CLUSTER
+from ncyber_cli.outputs.results_layout import GROUPS, NO_CLUSTER, nwb_name
 from ncyber_cli.outputs.session_clock import SessionClock, session_clock
 
 _BUFFER_VALUES = 1 << 22  # 16 MiB of float32 at a time
@@ -40,7 +39,10 @@ def nwb_from_results(results_path: Path, folder: Path, *, overwrite: bool = Fals
     """
     folder = Path(folder)
     with read_results(results_path) as results:
-        sessions = {folder / _file_name(group): group for group in session_groups(results)}
+        sessions = {
+            folder / nwb_name(str(group.attrs["animal"]), str(group.attrs["session"])): group
+            for group in session_groups(results)
+        }
         if len(sessions) < sum(1 for _ in session_groups(results)):
             remedy = "give each session its own name"
             raise DataError("two sessions would have one NWB file name", where=str(results_path), remedy=remedy)
@@ -48,17 +50,9 @@ def nwb_from_results(results_path: Path, folder: Path, *, overwrite: bool = Fals
             if target.exists() and not overwrite:
                 raise UsageError("exists already", where=str(target), remedy="delete it or choose another --nwb folder")
         for target, group in sessions.items():
-            with disk_full_explained(target), atomic_path(target) as partial:
+            with atomic_path(target) as partial:
                 _write_session(partial, group, dict(results.attrs))
     return list(sessions)
-
-
-def _file_name(group: h5py.Group) -> str:
-    animal, session = (
-        "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in str(group.attrs[key]))
-        for key in ("animal", "session")
-    )
-    return f"sub-{animal}_ses-{session}.nwb"
 
 
 def _write_session(path: Path, group: h5py.Group, provenance: dict[str, Any]) -> None:

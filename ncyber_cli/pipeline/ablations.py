@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +78,7 @@ def _refit(
         device=run.device.type,
         seed=seed,
         resume=RunFolder(out).last.exists(),
+        command=shlex.join(["ncyber", *sys.argv[1:]]),
     )
     train_run(request, progress)
     return open_run(out, "best", run.device.type)

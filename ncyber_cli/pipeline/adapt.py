@@ -44,17 +44,21 @@ class AdaptRequest:
     out: Path
     trials: int | None = None  # the first so many training trials of each session
     epochs: int | None = None
+    curve: str | None = None  # numbers of trials
     device: str = "auto"
     seed: int = 0
     resume: bool = False
     overwrite: bool = False
     as_json: bool = False
     quiet: bool = False
+    command: str | None = None  # that goes on with it, where it is part of something larger
 
     def resume_command(self) -> str:
         """What to type so that this adaptation goes on."""
+        if self.command is not None:
+            return self.command
         words = ["ncyber", "adapt", str(self.run), *self.data, "--out", str(self.out)]
-        for name in ("trials", "epochs"):
+        for name in ("trials", "epochs", "curve"):
             if getattr(self, name) is not None:
                 words += [f"--{name}", str(getattr(self, name))]
         return shlex.join([*words, "--device", self.device, "--seed", str(self.seed), "--resume"])
@@ -91,7 +95,7 @@ def adapt_sessions(
     """Train into the request's folder and score test trials."""
     folder = RunFolder(request.out)
     job = _job(parent, sessions, request, chosen_device(request.device))
-    with folder.locked():
+    with folder.locked(resume=request.resume, overwrite=request.overwrite, remark=progress.say):
         return _adapt_locked(request, folder, job, progress)
 
 
@@ -161,9 +165,10 @@ def _adapting_spec(spec: Spec, cohort: Cohort, epochs: int | None) -> Spec:
     """The run's spec with the new files, and a schedule that needs no validation trials."""
     training = spec.training
     examples = examples_an_epoch(cohort, spec)
-    batch = min(training.batch, examples)
+    batch = min(training.first_batch, examples)
     epochs = -(-_STEPS // -(-examples // batch)) if epochs is None else epochs
-    chosen = {"batch": batch, "epochs": epochs, "patience": epochs, "starts": 1, "hold_controller": 0.0}
+    size = training.batch if training.batch == "auto" else batch
+    chosen = {"batch": size, "epochs": epochs, "patience": epochs, "starts": 1, "hold_controller": 0.0}
     adapted = spec.model_copy(update={"training": training.model_copy(update=chosen)})
     return with_files(adapted, [session.path for session in cohort.sessions])
 

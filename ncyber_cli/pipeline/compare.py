@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ncyber_cli.atomic import refuse_existing, write_text
+from ncyber_cli.atomic import check_writable, refuse_existing, refuse_inputs, write_text
 from ncyber_cli.errors import NumericalError
 from ncyber_cli.inference.elbo import NeuroModel
 from ncyber_cli.inference.rollout import Scene, rollout
@@ -65,6 +65,9 @@ def compare_run(run: Path, out: Path | None, options: CompareOptions, *, as_json
     if out is not None:
         refuse_existing(out, overwrite=options.overwrite)
     opened = open_run(run, options.checkpoint, options.device)
+    if out is not None:
+        refuse_inputs([out], [opened.path])
+        check_writable(out.parent)
     found = _individuals(opened, options)
     if out is not None:
         write_text(out, json.dumps(found, indent=2) + "\n")

@@ -100,7 +100,9 @@ def design_run(run: Path, cost_text: str, out: Path, options: DesignOptions, *, 
     opened = open_run(run, options.checkpoint, options.device)
     task, cost = _task(opened, options), read_cost(cost_text, opened)
     chosen = _chosen(opened.model, options.tune)
-    with Progress(quiet=options.quiet) as progress, folder.locked():
+    with Progress(quiet=options.quiet) as progress, folder.locked(
+        resume=False, overwrite=options.overwrite, remark=progress.say
+    ):
         before = [_costs(task, cost, animal) for animal in task.animals]
         tuned = _tuned(task, cost, chosen, progress)
         after = [_costs(task, cost, animal) for animal in task.animals]

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ncyber_cli.atomic import write_text
+from ncyber_cli.atomic import check_writable, write_text
 from ncyber_cli.data.recording import TEST, Session
 from ncyber_cli.errors import DataError, RequirementUnmet, UsageError
 from ncyber_cli.outputs.figures import distance_figure, gains_figure, recovery_figure
@@ -62,6 +62,7 @@ def evaluate_run(run: Path, data: Sequence[str], out: Path, options: EvaluateOpt
     check_readers(opened)
     sessions = sessions_of_run(opened.layout, opened.spec, resolve_sessions(opened.spec, Path(run), data))
     _check_test_trials(sessions)
+    check_writable(out)
     with Progress(quiet=options.quiet) as progress:
         others = Refits([], [])
         if options.refit and refits_are_needed(opened, sessions):

@@ -60,9 +60,12 @@ class FitRequest:
     dry_run: bool = False
     as_json: bool = False
     quiet: bool = False
+    command: str | None = None  # that goes on with it, where it is part of something larger
 
     def resume_command(self) -> str:
         """What to type so that this fit goes on."""
+        if self.command is not None:
+            return self.command
         words = ["ncyber", "fit", str(self.spec), *self.data, "--out", str(self.out)]
         for override in self.overrides:
             words += ["--set", override]
@@ -92,7 +95,7 @@ def train_run(request: FitRequest, progress: Progress) -> tuple[Spec, list[Anima
     """What `run_fit` does before it prints: the run's folder is written, its spec and scores are returned."""
     spec, paths, device = _asked(request)
     folder = RunFolder(request.out)
-    with folder.locked():
+    with folder.locked(resume=request.resume, overwrite=request.overwrite, remark=progress.say):
         return spec, _fit_locked(request, folder, with_files(spec, paths), device, progress)
 
 
@@ -149,9 +152,18 @@ def train_and_score(
     """Train into the job's folder, score test trials and write the summary, with what `more` there is to say."""
     folder, cohort = RunFolder(job.folder), job.cohort
     progress.say(f"training on {job.device}, {_trials(cohort)}")
-    after = None if state is None else resume_point(state)
-    with MetricsLog(folder.metrics, resume_after=after) as log:
-        outcome = fit(job, log, progress.report, state)
+    with folder.stop_told(job.resume_command):
+        after = None if state is None else resume_point(state)
+        with MetricsLog(folder.metrics, resume_after=after) as log:
+            outcome = fit(job, log, progress.report, state)
+        return _score(job, outcome, progress, more)
+
+
+def _score(
+    job: Job, outcome: FitOutcome, progress: Progress, more: Mapping[str, Any] | None
+) -> list[AnimalSummary]:
+    """Score test trials and write the summary of a fit that is over."""
+    folder, cohort = RunFolder(job.folder), job.cohort
     progress.say("scoring test trials")
     run = open_run(folder.path, "best", job.device.type)
     choice = outcome.starts[outcome.kept].prototypes
@@ -165,6 +177,10 @@ def train_and_score(
     found = {"animals": animals, "variance_floors_hit": floors, "parameters": _parameters(run.model), "edges": edges}
     found |= {"connectome": against_connectome(edges)}
     found["drift"] = drift_sizes(run, cohort.sessions)
+    if job.spec.training.batch == "auto":
+        found_batch = {"batch": outcome.starts[-1].batch}
+        training = job.spec.training.model_copy(update=found_batch)
+        write_text(folder.spec, spec_text(job.spec.model_copy(update={"training": training})))
     _write_summary(folder, job, outcome, {**found, **(more or {})})
     return rows
 

@@ -12,13 +12,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ncyber_cli.atomic import refuse_existing
+from ncyber_cli.atomic import check_writable, refuse_existing, refuse_inputs
 from ncyber_cli.data.recording import SPLIT_NAMES, TEST, TRAIN, Session
 from ncyber_cli.errors import DataError, NumericalError, UsageError
 from ncyber_cli.inference.posterior import PROTOTYPES, Moments, Sources, causal_moments, moments_of, posterior_samples
+from ncyber_cli.memory import in_pieces
 from ncyber_cli.outputs.label_objectives import label_objectives
 from ncyber_cli.outputs.provenance import record_provenance
 from ncyber_cli.outputs.results_hdf5 import ResultsWriter
+from ncyber_cli.outputs.results_layout import nwb_name
 from ncyber_cli.pipeline.drift import unit_drift
 from ncyber_cli.pipeline.open_run import (
     OpenRun,
@@ -35,6 +37,7 @@ from ncyber_cli.reporting import Progress, table
 from ncyber_cli.spec_file import resolve_sessions, spec_text
 
 _COLUMNS = ["animal", "session", *SPLIT_NAMES, "units", "held_out"]
+_SMALLER = "shorten trials (data.trials.window_s) or write a larger data.bin_s, and fit again"
 # Of test trials: bits per spike of units that emit counts, R2 of the others.
 _SCORES = [f"{name}_{score}{null}" for name in ("co", "fp") for score in ("bps", "r2") for null in ("", "_null")]
 
@@ -67,8 +70,11 @@ def infer_run(run: Path, data: Sequence[str], out: Path, options: InferOptions, 
     _check_sources(opened, options.sources)
     if options.causal:
         check_readers(opened)
-    sessions = sessions_of_run(opened.layout, opened.spec, resolve_sessions(opened.spec, Path(run), data))
+    paths = resolve_sessions(opened.spec, Path(run), data)
+    refuse_inputs([out], [opened.path, *paths])
+    sessions = sessions_of_run(opened.layout, opened.spec, paths)
     _check_recorded(sessions, options.sources)
+    _check_nwb(sessions, options)
     seen_bins = None if options.until_s is None else _seen_bins(options.until_s, sessions)
     provenance = record_provenance(
         ["ncyber", *sys.argv[1:]],
@@ -159,8 +165,12 @@ def _infer_session(
     if drift is not None:
         writer.write_drift(session.animal, session.session, drift)
     scores = _Scores(session, counting_units(run, session), seen_bins)
-    for some in trial_batches(run, session, np.arange(len(session.trial_id)), options.batch):
-        moments = _moments(run, session, some, writer, options, seen_bins)
+
+    def seen(trials: NDArray[np.int64]) -> tuple[TrialBatch, dict[str, Moments]]:
+        some = next(trial_batches(run, session, trials, len(trials)))
+        return some, _moments(run, session, some, writer, options, seen_bins)
+
+    for some, moments in in_pieces(np.arange(len(session.trial_id)), options.batch, seen, _SMALLER):
         _check_finite(moments["latents"].mean, some)
         for group, found in moments.items():
             mean, sd = (to_session(values, session, group) for values in (found.mean, found.sd))
@@ -255,6 +265,17 @@ class _Scores:
         if self.seen_bins is not None:
             row |= self.forecast.scores("fp", training, np.ones_like(held_out))
         return row
+
+
+def _check_nwb(sessions: Sequence[Session], options: InferOptions) -> None:
+    """Raise UsageError or OSError for NWB files that could not be written in the end."""
+    if options.nwb is None:
+        return
+    targets = [options.nwb / nwb_name(session.animal, session.session) for session in sessions]
+    refuse_inputs(targets, [session.path for session in sessions])
+    for target in targets:
+        refuse_existing(target, overwrite=options.overwrite)
+    check_writable(options.nwb)
 
 
 def _write_nwb(out: Path, options: InferOptions) -> list[Path]:

@@ -87,7 +87,10 @@ def _at(
     """Both models with so many trials of each session."""
     folder = request.out / _FOLDER
     progress.say(f"{number} {'trial' if number == 1 else 'trials'}: adapting")
-    asked = replace(request, out=folder / f"adapted-{number}", trials=number, resume=False)
+    command = request.resume_command()
+    asked = replace(
+        request, out=folder / f"adapted-{number}", trials=number, resume=False, overwrite=True, command=command
+    )
     adapted = adapt_sessions(asked, parent, sessions, progress)
     progress.say(f"{number} {'trial' if number == 1 else 'trials'}: fitting from scratch")
     scratch = _from_scratch(folder / f"scratch-{number}", number, request, parent.spec, sessions, progress)
@@ -103,13 +106,14 @@ def _from_scratch(
     cohort = cohort_of(few, torch.float64 if spec.training.dtype == "float64" else torch.float32)
     training = spec.training
     examples = examples_an_epoch(cohort, spec)
-    batch = min(training.batch, examples)
+    batch = min(training.first_batch, examples)
     steps = -(-examples // batch)
     epochs = max(training.epochs, -(-_SCRATCH_STEPS // steps))
-    chosen = training.model_copy(update={"batch": batch, "epochs": epochs})
+    size = training.batch if training.batch == "auto" else batch
+    chosen = training.model_copy(update={"batch": size, "epochs": epochs})
     spec = with_files(spec.model_copy(update={"training": chosen}), [session.path for session in sessions])
     folder, device = RunFolder(out), chosen_device(request.device)
-    with folder.locked():
+    with folder.locked(resume=False, overwrite=True, remark=progress.say):
         folder.clear()
         job = Job(cohort, spec, measure(spec, cohort), out, request.seed, device, request.resume_command())
         return train_and_score(job, None, progress)

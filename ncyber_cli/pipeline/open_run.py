@@ -53,8 +53,11 @@ def open_run(run: Path, which: str, device: str) -> OpenRun:
     """
     chosen = chosen_device(device)
     path = _checkpoint(Path(run), which)
+    digest = file_sha256(path)
     checkpoint = load(path)
-    return OpenRun(path, file_sha256(path), checkpoint.spec, checkpoint.layout, restore(checkpoint, chosen), chosen)
+    while (now := file_sha256(path)) != digest:  # a fit that is still running has written another
+        digest, checkpoint = now, load(path)
+    return OpenRun(path, digest, checkpoint.spec, checkpoint.layout, restore(checkpoint, chosen), chosen)
 
 
 def check_readers(run: OpenRun) -> None:

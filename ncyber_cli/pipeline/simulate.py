@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ncyber_cli.atomic import refuse_existing
+from ncyber_cli.atomic import refuse_existing, refuse_inputs
 from ncyber_cli.errors import NumericalError, UsageError
 from ncyber_cli.inference.rollout import rollout
 from ncyber_cli.inference.trial_noise import path_noise
@@ -86,6 +86,7 @@ def _simulate(
 ) -> None:
     plans = _plans(opened, options, recorded=bool(data))
     sources, digests = _sources(opened, run, data, options)
+    refuse_inputs([out], [opened.path, *map(Path, digests)])
     for source in sources:
         plans[-1].check(source)
     if world is not None:

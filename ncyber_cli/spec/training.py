@@ -64,9 +64,16 @@ class Teacher(Part):
     )
 
 
+DEFAULT_BATCH = 64  # a power of two: halves of it follow one another without a rest
+
+
 class Training(Part):
     epochs: Annotated[int, Field(ge=1)] = 150
-    batch: Annotated[int, Field(ge=1)] = Field(64, description="trials per step, over all animals")
+    batch: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        DEFAULT_BATCH,
+        description=f"trials per step, over all animals; auto: {DEFAULT_BATCH}, and half of it whenever memory does "
+        "not suffice",
+    )
     window_s: Seconds | None = Field(
         None,
         description="train on windows of this length, drawn anew in every epoch from trials that are longer; "
@@ -87,3 +94,8 @@ class Training(Part):
     )
     teacher: Teacher | None = None
     dtype: Literal["float32", "float64"] = "float32"
+
+    @property
+    def first_batch(self) -> int:
+        """Trials per step to begin with."""
+        return DEFAULT_BATCH if self.batch == "auto" else self.batch

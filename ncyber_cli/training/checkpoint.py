@@ -20,7 +20,6 @@ from ncyber_cli.errors import CheckpointError
 from ncyber_cli.inference.assemble import assemble
 from ncyber_cli.inference.elbo import NeuroModel
 from ncyber_cli.model.layout import Layout
-from ncyber_cli.outputs.disk_full import disk_full_explained
 from ncyber_cli.spec import Spec
 
 FORMAT, VERSION = "ncyber checkpoint", 1
@@ -78,7 +77,7 @@ def save(
         "training": None if training is None else dict(training),
     }
     # A file object, not a path: torch's own writer forgets why a write failed.
-    with disk_full_explained(path), atomic_path(path) as partial, open(partial, "wb") as file:
+    with atomic_path(path) as partial, open(partial, "wb") as file:
         torch.save(content, file)
 
 

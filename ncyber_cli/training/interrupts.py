@@ -7,11 +7,11 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-_ASK_TO_STOP = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)  # a kill, a cluster's time limit, Ctrl-C
+from ncyber_cli.stop_signals import ASK_TO_STOP
 
 
 class Interrupts:
-    """While entered, notes signals instead of dying; a second Ctrl-C is KeyboardInterrupt at once.
+    """While entered, notes signals instead of dying; a second Ctrl-C does what the first would have done before.
 
     Outside the main thread, where Python takes no signals, it notes nothing.
     """
@@ -22,7 +22,7 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in _ASK_TO_STOP}
+            self._before = {number: signal.signal(number, self._note) for number in ASK_TO_STOP}
         return self
 
     def __exit__(
@@ -32,6 +32,7 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and self.received == signal.SIGINT:
-            raise KeyboardInterrupt
+        before = self._before.get(signal.Signals(number))
+        if number == signal.SIGINT and self.received == signal.SIGINT and callable(before):
+            before(number, frame)
         self.received = number

@@ -18,7 +18,9 @@ from torch import Tensor
 from ncyber_cli.data.batches import Cohort, Picks
 from ncyber_cli.data.recording import TRAIN
 from ncyber_cli.data.training_windows import draw_windows, examples_an_epoch
+from ncyber_cli.errors import ResourceError
 from ncyber_cli.inference.elbo import NeuroModel, draw_noise
+from ncyber_cli.memory import TooLarge, half, release, too_large_told
 from ncyber_cli.spec import Spec
 from ncyber_cli.training.area_hiding import area_hiding
 from ncyber_cli.training.blinding import draw_blinding
@@ -32,6 +34,7 @@ from ncyber_cli.training.teacher import Teacher
 _READ_EVERY = 20  # steps between two looks at which were refused
 _MOST_REFUSED, _EPOCH_REFUSED = 10, 3  # in a row, or a whole epoch of at least 3; a sound model loses one now and then
 _COUNTERS = ("epoch", "step", "refused", "refused_in_a_row", "best_epoch", "waited")
+_SMALLER = "shorten trials (data.trials.window_s), draw windows of them (training.window_s), write a larger data.bin_s"
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class EpochResult:
     evaluation: Evaluation
     learning_rate: float
     refused_steps: int
+    batch: int  # trials per step
     seconds: float
     is_best: bool
 
@@ -64,6 +68,7 @@ class Start:
         teacher: Teacher | None = None,
         *,
         matured: bool = False,
+        batch: int | None = None,
     ) -> None:
         self.model, self.cohort, self.spec, self.teacher, self.matured = model, cohort, spec, teacher, matured
         self.device = model.loop.initial_mean.device
@@ -77,7 +82,8 @@ class Start:
         training = spec.training
         self.optimizer = make_optimizer(model, training.learning_rate, training.weight_decay, training.hold_controller)
         self.examples = examples_an_epoch(cohort, spec)
-        self.steps_per_epoch = -(-self.examples // spec.training.batch)
+        self.batch = batch or spec.training.first_batch
+        self.steps_before = 0  # of earlier epochs
         streams = torch.randint(2**62, (2,), generator=torch.Generator().manual_seed(seed)).tolist()
         self.order = torch.Generator().manual_seed(streams[0])
         self.noise = torch.Generator(self.device).manual_seed(streams[1])
@@ -93,6 +99,10 @@ class Start:
     def done(self) -> bool:
         """All epochs are over, or no epoch has been better for `training.patience` epochs."""
         return self.epoch >= self.spec.training.epochs or self.waited >= self.spec.training.patience
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-self.examples // self.batch)
 
     @property
     def progress(self) -> float:
@@ -116,6 +126,8 @@ class Start:
             "best": self.best,
             "best_elbo": self.best_elbo,
             "prototypes": None if self.prototypes is None else self.prototypes.as_dict(),
+            "batch": self.batch,
+            "steps_before": self.steps_before,
             **{name: getattr(self, name) for name in _COUNTERS},
         }
 
@@ -131,11 +143,14 @@ class Start:
         self.prototypes = None if state["prototypes"] is None else PrototypeChoice(**state["prototypes"])
         for name in _COUNTERS:
             setattr(self, name, state[name])
+        self.batch = state.get("batch", self.batch)  # not in states of older versions, which never changed it
+        self.steps_before = state.get("steps_before", self.epoch * self.steps_per_epoch)
 
     def run(self, on_epoch: Callable[[EpochResult], None], stop: Callable[[], bool]) -> None:
         """Train until done, or until `stop()` is true between two steps.
 
-        Raises NumericalError once ten steps in a row, or a whole epoch of them, were not finite.
+        Raises NumericalError once ten steps in a row, or a whole epoch of them, were not finite, and ResourceError for
+        a batch that memory does not hold.
         """
         began = time.monotonic()
         while not self.done:
@@ -144,10 +159,32 @@ class Start:
                 if stop():
                     return
                 fresh = np.array_split(made_up, self.steps_per_epoch)[self.step]
-                self._take_step(order[self.step * self.spec.training.batch :][: self.spec.training.batch], fresh)
+                if not self._fits(order[self.step * self.batch :][: self.batch], fresh):
+                    self._halve_batch()
             result = self._end_epoch(time.monotonic() - began)
             began = time.monotonic()
             on_epoch(result)
+
+    def _fits(self, picks: Picks, fresh: Picks) -> bool:
+        """Take a step; False where memory does not suffice for it, with everything as it was before."""
+        noise = self.noise.get_state()
+        try:
+            self._take_step(picks, fresh)
+        except TooLarge:
+            self.noise.set_state(noise)
+            return False
+        return True
+
+    def _halve_batch(self) -> None:
+        """Go on with half as many trials a step, from the same place in the epoch."""
+        self.optimizer.zero_grad(set_to_none=True)
+        release()
+        if self.spec.training.batch != "auto":
+            at_once = min(self.batch, self.examples)
+            what = f"memory does not suffice for a step on {at_once} {'trials' if at_once > 1 else 'trial'}"
+            remedy = f"write {at_once // 2}, or auto" if at_once > 1 else _SMALLER
+            raise ResourceError(what, where=f"training.batch: {self.batch}", remedy=remedy)
+        self.batch, self.step = half(self.batch, _SMALLER), 2 * self.step
 
     def _epoch_order(self) -> tuple[Picks, Picks]:
         """The training examples of an epoch, and what a teacher has made up besides."""
@@ -163,14 +200,15 @@ class Start:
         model, progress = self.model, self.progress
         set_learning_rate(self.optimizer, self.spec.training.learning_rate, progress)
         anneal(model, self.maturity)
-        batch = self.cohort.batch(picks).to(self.device)
-        targets = None
-        if self.teacher is not None:
-            batch, targets = self.teacher.lesson(batch, picks, fresh, progress)
-        blinding = draw_blinding(batch, self.spec.inference, self.noise, progress)
-        if self.hiding is not None:
-            blinding = self.hiding.applied(blinding, batch, self.noise)
-        noise = draw_noise(model, batch.mask.shape[1], len(batch.session), self.noise)
+        with too_large_told():
+            batch = self.cohort.batch(picks).to(self.device)
+            targets = None
+            if self.teacher is not None:
+                batch, targets = self.teacher.lesson(batch, picks, fresh, progress)
+            blinding = draw_blinding(batch, self.spec.inference, self.noise, progress)
+            if self.hiding is not None:
+                blinding = self.hiding.applied(blinding, batch, self.noise)
+            noise = draw_noise(model, batch.mask.shape[1], len(batch.session), self.noise)
         result = train_step(
             model, self.optimizer, batch, blinding, noise, kl_weight(self.maturity), self.examples, targets
         )
@@ -196,6 +234,7 @@ class Start:
     def _end_epoch(self, seconds: float) -> EpochResult:
         self._read_refusals()
         elbo = torch.stack(self.elbos).nanmean().item()
+        self.steps_before += self.step
         self.epoch, self.step, self.elbos = self.epoch + 1, 0, []
         self.order_at_epoch = self.order.get_state()
         anneal(self.model, self.maturity)
@@ -203,11 +242,12 @@ class Start:
         evaluation = evaluate(self.model, self.cohort, self.watched, self.spec.inference)
         return EpochResult(
             epoch=self.epoch,
-            steps=self.epoch * self.steps_per_epoch,
+            steps=self.steps_before,
             elbo_nats=elbo,
             evaluation=evaluation,
             learning_rate=self.optimizer.param_groups[0]["lr"],
             refused_steps=self.refused,
+            batch=self.batch,
             seconds=seconds,
             is_best=self._choose(evaluation.elbo_nats),
         )

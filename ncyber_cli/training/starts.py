@@ -49,6 +49,7 @@ class StartResult:
     refused_steps: int
     signs: Signs
     prototypes: PrototypeChoice | None = None  # prior `switching`
+    batch: int | None = None  # trials per step at its end; unknown of fits by older versions
 
     @property
     def rank(self) -> tuple[bool, float]:
@@ -82,13 +83,15 @@ class Job:
 def fit(job: Job, log: MetricsLog, report: Report, state: Mapping[str, Any] | None = None) -> FitOutcome:
     """Train every start and keep the best; `state` is the `training` of a last.pt to go on from.
 
-    Raises NumericalError if the steps of a start are no longer finite, and Interrupted after a signal,
-    with the state saved.
+    Raises NumericalError if the steps of a start are no longer finite, ResourceError for a batch that memory does not
+    hold, and Interrupted after a signal, with the state saved.
     """
     starts = _Starts(job, log, report)
     if state is not None:
         starts.load(state)
+    starts.begin()  # until it is begun there is nothing to save, and a signal need not wait
     with Interrupts() as interrupts:
+        starts.save()
 
         def stop() -> bool:
             return interrupts.received is not None
@@ -153,16 +156,22 @@ class _Starts:
             return 0
         return sum(bool(result.signs.noise_chased()) for result in self.finished)
 
+    def begin(self) -> None:
+        """Have a model for the start that is due, unless none is."""
+        if self.current is None and next(self.due(), None) is not None:
+            self.current = self._begin(warm=True)
+
     def train(self, stop: Callable[[], bool]) -> bool:
         """Train the start that is due; False if it was stopped before it was done."""
-        if self.current is None:
-            self.current = self._begin(warm=True)
+        self.begin()
+        assert self.current is not None
         start = self.current
         self._say_begin(start)
         start.run(self._on_epoch, stop)
         if not start.done:
             return False
         self._finish(start)
+        self.save()
         return True
 
     def learn_to_read(self, stop: Callable[[], bool]) -> None:
@@ -192,13 +201,13 @@ class _Starts:
         return model.to(self.job.device)
 
     def save(self) -> None:
-        """Write best.pt, then last.pt, which alone is enough to go on."""
+        """Write last.pt, which alone is enough to go on, then best.pt: a fit that is killed between them goes on."""
         state, job = self.state(), self.job
         current = state["current"]
         best = self.kept or current["best"]
         latest = best if current is None else current["model"]
-        save(job.folder / BEST, spec=job.spec, layout=self.layout, model_state=best)
         save(job.folder / LAST, spec=job.spec, layout=self.layout, model_state=latest, training=state)
+        save(job.folder / BEST, spec=job.spec, layout=self.layout, model_state=best)
         self._saved_s = time.monotonic()
 
     def outcome(self) -> FitOutcome:
@@ -216,7 +225,16 @@ class _Starts:
             self._note_alignment(begin_adapted(model, parent, job.layout, job.cohort, job.spec, seed, job.device))
         elif parent is not None:
             adopt(model, parent, self.job.layout)
-        return Start(model.to(self.job.device), self.job.cohort, self.job.spec, seed, self.job.teacher, matured=matured)
+        found = self.finished[-1].batch if self.finished else None  # what one start needs the next needs too
+        return Start(
+            model.to(self.job.device),
+            self.job.cohort,
+            self.job.spec,
+            seed,
+            self.job.teacher,
+            matured=matured,
+            batch=found,
+        )
 
     def _note_alignment(self, found: Sequence[SessionAlignment]) -> None:
         """Every start is turned in the same way; it is said once."""
@@ -237,6 +255,7 @@ class _Starts:
             refused_steps=start.refused,
             signs=signs,
             prototypes=start.prototypes,
+            batch=start.batch,
         )
         if start.prototypes is not None:
             self.report({"message": f"{self._name()}: prototypes {start.prototypes.words()}"})
@@ -260,7 +279,7 @@ class _Starts:
             "learning_rate": result.learning_rate,
             "refused_steps": result.refused_steps,
         }
-        rest = {"neural_nats": result.evaluation.neural_nats, "is_best": result.is_best}
+        rest = {"neural_nats": result.evaluation.neural_nats, "is_best": result.is_best, "batch": result.batch}
         cost = {"seconds": result.seconds, "cpu_s": time.process_time()}  # of the epoch; of the process so far
         self.log.append(result.epoch, {**scores, **rest, **cost}, start=len(self.finished))
         self.report({"epoch": result.epoch, **scores})

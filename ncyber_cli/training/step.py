@@ -19,6 +19,7 @@ from ncyber_cli.inference.elbo import (
     sample_posterior,
 )
 from ncyber_cli.inference.targets import Targets
+from ncyber_cli.memory import too_large_told
 from ncyber_cli.training.blinding import Blinding
 
 _LARGEST_GRADIENT = 1.0  # norm, of a loss in nats per bin
@@ -60,7 +61,7 @@ def loss_of(
     posterior = sample_posterior(model, batch, view, replace(noise, body=silent), own_body=blinding.own_body)
     terms = elbo_terms(model, batch, posterior, blinding.scored, targets)
     objective = terms.elbo(kl_weight) + terms.taught + _CAUSAL_WEIGHT * terms.causal
-    prior = model.loop.log_prior() * (len(batch.session) / n_trial)
+    prior = model.log_prior() * (len(batch.session) / n_trial)
     cost = model.loop.message_cost(posterior.trajectory.latent, batch.mask.T)
     if cost is not None:
         prior = prior - cost
@@ -78,10 +79,14 @@ def train_step(
     n_trial: int,
     targets: Targets | None = None,
 ) -> StepResult:
-    """Update the model in place; a step whose loss or gradient is not finite leaves every parameter as it was."""
+    """Update the model in place; a step whose loss or gradient is not finite leaves every parameter as it was.
+
+    Raises TooLarge where memory does not suffice for loss and gradient, before anything has changed.
+    """
     optimizer.zero_grad(set_to_none=True)
-    loss, terms, posterior = loss_of(model, batch, blinding, noise, kl_weight, n_trial, targets)
-    loss.backward()  # type: ignore[no-untyped-call]
+    with too_large_told():
+        loss, terms, posterior = loss_of(model, batch, blinding, noise, kl_weight, n_trial, targets)
+        loss.backward()  # type: ignore[no-untyped-call]
     parameters = [p for p in model.parameters() if p.grad is not None]
     norm = torch.nn.utils.clip_grad_norm_(parameters, _LARGEST_GRADIENT)
     finite = torch.isfinite(norm) & torch.isfinite(loss)

@@ -45,7 +45,7 @@ def try_rotations(
 
 def _scores(model: NeuroModel, cohort: Cohort, spec: Spec, seed: int, sessions: Sequence[int]) -> list[float]:
     """Nats per bin of each of the sessions, after a few steps."""
-    steps_per_epoch = -(-examples_an_epoch(cohort, spec) // spec.training.batch)
+    steps_per_epoch = -(-examples_an_epoch(cohort, spec) // spec.training.first_batch)
     training = spec.training.model_copy(update={"epochs": -(-_STEPS // steps_per_epoch)})
     start = Start(model, cohort, spec.model_copy(update={"training": training}), seed, matured=True)
     start.run(lambda epoch: None, lambda: False)
