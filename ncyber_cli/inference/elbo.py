@@ -18,6 +18,7 @@ from ncyber_cli.inference.filter import correction_kl, diagonal_correction
 from ncyber_cli.inference.mixture import MixtureHead
 from ncyber_cli.inference.objective_posterior import objective_posterior, prototype_probability
 from ncyber_cli.inference.prototype_head import PrototypeHead
+from ncyber_cli.inference.read_in_law import ReadInLaw
 from ncyber_cli.inference.readers import Readers, Reading
 from ncyber_cli.inference.targets import Targets
 from ncyber_cli.model.body import recorded_residuals
@@ -42,6 +43,12 @@ class NeuroModel(nn.Module):
         super().__init__()
         self.loop, self.encoder, self.readers = loop, encoder, readers
         self.causal_latent, self.causal_prototypes = causal_latent, causal_prototypes
+        self.read_in_law: ReadInLaw | None = None  # where neurons of other animals say how new ones are read
+
+    def log_prior(self) -> Float[Tensor, ""]:
+        """Priors of every part, up to a constant."""
+        total = self.loop.log_prior()
+        return total if self.read_in_law is None else total + self.read_in_law.log_density(self)
 
 
 @dataclass(frozen=True)
