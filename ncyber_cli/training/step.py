@@ -61,7 +61,7 @@ def loss_of(
     posterior = sample_posterior(model, batch, view, replace(noise, body=silent), own_body=blinding.own_body)
     terms = elbo_terms(model, batch, posterior, blinding.scored, targets)
     objective = terms.elbo(kl_weight) + terms.taught + _CAUSAL_WEIGHT * terms.causal
-    prior = model.log_prior() * (len(batch.session) / n_trial)
+    prior = model.loop.log_prior() * (len(batch.session) / n_trial)
     cost = model.loop.message_cost(posterior.trajectory.latent, batch.mask.T)
     if cost is not None:
         prior = prior - cost
