@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncyber_cli.data.did_you_mean import did_you_mean
+from ncyber_cli.data.numeric import dataset
 from ncyber_cli.data.open_hdf5 import open_hdf5
 from ncyber_cli.data.recording import SPLIT_NAMES, TEST, TRAIN, Session
 from ncyber_cli.errors import DataError
-from ncyber_cli.outputs.read_results import session_groups, texts
+from ncyber_cli.outputs.read_results import check_finished, session_groups, texts
 from ncyber_cli.outputs.results_layout import FORMAT, path_part
 
 _LAYOUT = "a file of rates holds /animals/ANIMAL/SESSION/ with trial_id, unit_id and rates/mean (trial, time, unit)"
@@ -35,8 +36,8 @@ def read_rates(
     """
     found = {}
     with open_hdf5(path) as file:
-        if file.attrs.get("format") == FORMAT and not file.attrs.get("complete", False):
-            raise DataError("was not finished", where=str(path), remedy="write it again")
+        if file.attrs.get("format") == FORMAT:
+            check_finished(file, str(path))
         for index, session in enumerate(sessions):
             name = f"animals/{path_part(session.animal)}/{path_part(session.session)}"
             group = file.get(name)
@@ -71,7 +72,7 @@ def check_split(taught: Mapping[str, int], session: Session, where: str) -> None
 
 def _rates(group: h5py.Group, session: Session, where: str, remark: Callable[[str], None]) -> NDArray[np.float32]:
     for name in ("trial_id", "unit_id", "rates/mean"):
-        if name not in group:
+        if dataset(group, name) is None:
             raise DataError(f"has no {name}", where=where, remedy=_LAYOUT)
     trial_id, unit_id, values = _names(group["trial_id"]), _names(group["unit_id"]), group["rates/mean"]
     expected = (len(trial_id), session.mask.shape[1], len(unit_id))
@@ -82,8 +83,7 @@ def _rates(group: h5py.Group, session: Session, where: str, remark: Callable[[st
     trials = rows_of([session.trial_id[trial] for trial in training], trial_id, "trial", where)
     units = rows_of(session.unit_id, unit_id, "unit", where)
     if "split" in group:
-        parts = [SPLIT_NAMES.index(part) for part in texts(group["split"])]
-        check_split(dict(zip(trial_id, parts, strict=True)), session, where)
+        check_split(dict(zip(trial_id, _parts(texts(group["split"]), where), strict=True)), session, where)
     else:
         remark(f"{where} does not say which trials its model was fitted to (dataset split): none may be held out here")
     if "time_s" in group:
@@ -93,9 +93,16 @@ def _rates(group: h5py.Group, session: Session, where: str, remark: Callable[[st
     return found
 
 
-def _names(dataset: h5py.Dataset) -> list[str]:
+def _parts(words: Sequence[str], where: str) -> list[int]:
+    for word in words:
+        if word not in SPLIT_NAMES:
+            raise DataError(f"split says {word!r}", where=where, remedy=f"write {', '.join(SPLIT_NAMES)}")
+    return [SPLIT_NAMES.index(word) for word in words]
+
+
+def _names(ids: h5py.Dataset) -> list[str]:
     """Ids as text; other programs number their trials."""
-    return texts(dataset) if h5py.check_string_dtype(dataset.dtype) else [str(name) for name in dataset[()].tolist()]
+    return texts(ids) if h5py.check_string_dtype(ids.dtype) else [str(name) for name in ids[()].tolist()]
 
 
 def rows_of(wanted: Sequence[str], known: Sequence[str], what: str, where: str) -> NDArray[np.int64]:
