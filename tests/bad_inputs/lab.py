@@ -102,9 +102,9 @@ def write_hdf5(path: Path) -> Path:
     return path
 
 
-def sound_run(folder: Path, recording: Path) -> Path:
-    """A run on the mouse, its model at the warm start."""
-    spec = spec_from_text(NWB_SPEC, "mouse.yaml").model_dump(mode="json")
+def sound_run(folder: Path, recording: Path, text: str = NWB_SPEC) -> Path:
+    """A run on the recording, its model at the warm start."""
+    spec = spec_from_text(text, "spec").model_dump(mode="json")
     return finished_run(folder, [recording], spec["data"], spec["model"])
 
 
