@@ -2,7 +2,8 @@
 
 HDF5 follows external links, external storage and virtual sources without a word, so a crafted file
 could make a run read any file of the machine. Every such reference is resolved before the file is
-used, in the file itself and in the files it links to. A dataset that declares what it cannot hold is refused too.
+used, in the file itself and in the files it links to. A dataset that declares what it cannot hold is refused too, and
+damage that HDF5 would read for ever.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import h5py
 from h5py import h5d, h5f, h5l, h5o, h5z
 
+from ncyber_cli.data.global_heaps import check_heaps
 from ncyber_cli.errors import DataError
 
 _CHUNK = 1 << 22
@@ -85,8 +87,9 @@ def _refuse_foreign(path: Path) -> None:
 def _refuse_outside(file: h5py.File, path: Path, seen: set[Path]) -> None:
     """Check every link and dataset of `file`, then of the files it links to. `path` is resolved."""
     seen.add(path)
-    linked = _external_links(file, path)
-    for name, dataset in _datasets(file.id):
+    linked, datasets = _external_links(file, path), _datasets(file.id)
+    check_heaps(file, path, [dataset for _, dataset in datasets])
+    for name, dataset in datasets:
         plist = dataset.get_create_plist()
         for index in range(plist.get_external_count()):
             # Raw data files are looked up from the working directory, not from the file's folder.

@@ -170,3 +170,28 @@ def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
     assert file_sha256(tmp_path / "x") == hashlib.sha256(b"abc" * 3_000_000).hexdigest()
     with pytest.raises(DataError):
         file_sha256(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("place", ["attribute", "dataset", "beside large samples"])
+def test_text_that_hdf5_would_read_for_ever_is_refused(tmp_path: Path, place: str) -> None:
+    """A block of zeros in a global heap: HDF5 2.0 follows its free space of size 0 without end, deaf to signals."""
+    path = tmp_path / "main.h5"
+    with h5py.File(path, "w") as file:
+        if place == "beside large samples":
+            file.create_dataset("chunked", data=np.arange(400_000.0), chunks=(1000,))
+            file["whole"] = np.arange(400_000.0)
+        holder = file.create_group("x").attrs if place == "attribute" else file
+        holder["words"] = ["some", "words"]
+    content = bytearray(path.read_bytes())
+    heap = content.index(b"GCOL\x01")
+    content[heap + 40 : heap + 400] = bytes(360)
+    path.write_bytes(content)
+    assert f"has a storage of text that is damaged at byte {heap}" in refused(path)
+
+
+def test_words_that_begin_like_a_heap_are_no_heap(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "main.h5", "w") as file:
+        file["x"] = np.frombuffer(b"GCOL" * 1000, np.uint8)
+        file["words"] = ["GCOL\x01", "GCOL"]
+    with open_hdf5(tmp_path / "main.h5") as file:
+        assert file["words"].asstr()[:].tolist() == ["GCOL\x01", "GCOL"]
