@@ -27,3 +27,12 @@ def damaged(content: bytes, rng: np.random.Generator) -> tuple[bytes, str]:
     else:
         spoilt[places] ^= (1 << rng.integers(8, size=len(places))).astype(np.uint8)
     return spoilt.tobytes(), f"{kind} at {sorted(places.tolist())[:8]}"
+
+
+def misspelt(content: bytes, rng: np.random.Generator) -> tuple[bytes, str]:
+    """A text with one to three letters exchanged for others."""
+    spoilt = bytearray(content)
+    places = sorted(int(place) for place in rng.integers(len(content), size=int(rng.integers(1, 4))))
+    for place in places:
+        spoilt[place] = int(rng.choice(np.frombuffer(b"0123456789abcdefghijklmnopqrstuvwxyz -.:,\n[]{}", np.uint8)))
+    return bytes(spoilt), f"letters at {places}"

@@ -25,9 +25,10 @@ import h5py
 import numpy as np
 import yaml
 from child import Outcome, in_child
-from damage import damaged
+from damage import damaged, misspelt
 from lab import HDF5_SPEC, NWB_SPEC, Ended, ncyber, sound_run, write_hdf5, write_nwb
 from numbers_of import Arrays, equal, numbers, same_numbers
+from numpy.typing import NDArray
 
 from ncyber_cli.data.read import read_recording
 from ncyber_cli.data.recording import Sampled, SpikeTrains
@@ -81,7 +82,8 @@ def run_case(lab: Path, name: str, seed: int, number: int, folder: Path) -> Case
         if path.name != kind.file.split("/")[0]:
             (here / path.name).symlink_to(path)
     (here / kind.file).parent.mkdir(exist_ok=True)
-    content, how = damaged((lab / kind.file).read_bytes(), rng)
+    spoil = misspelt if kind.file.endswith(".yaml") and number % 2 else damaged
+    content, how = spoil((lab / kind.file).read_bytes(), rng)
     (here / kind.file).write_bytes(content)
     case = _case(kind, name, number, how, in_child(lambda: kind.judged(lab), here))
     if case.ended in ("refused", "same", "other"):
@@ -154,6 +156,9 @@ def _raw_nwb(path: Path) -> Arrays:
             "push_s": push["starting_time"][()] + np.arange(len(push["data"])) / push["starting_time"].attrs["rate"],
             "go": file["intervals/trials/go_time"][()],
             "task": file["intervals/trials/task"].asstr()[()],
+            "trial_id": file["intervals/trials/id"][()].astype(str),
+            "unit_id": file["units/id"][()].astype(str),
+            "area": _areas(file),
         }
         for name, series in (("hand", hand), ("push", push)):
             about = series["data"].attrs
@@ -161,6 +166,13 @@ def _raw_nwb(path: Path) -> Arrays:
             if (scale, offset) != (1.0, 0.0):
                 found[name] = found[name] * scale + offset
         return found
+
+
+def _areas(file: h5py.File) -> NDArray[Any]:
+    """Where each unit's first electrode lies."""
+    ends, rows = file["units/electrodes_index"][()].astype(int), file["units/electrodes"][()].astype(int)
+    where = file["general/extracellular_ephys/electrodes/location"].asstr()[()]
+    return np.array([where[rows[end]] for end in [0, *ends[:-1]]])
 
 
 def _read_nwb(path: Path) -> Arrays:
@@ -178,6 +190,9 @@ def _read_nwb(path: Path) -> Arrays:
         "push_s": push.time_s,
         "go": recording.trials.columns["go_time"],
         "task": recording.trials.columns["task"],
+        "trial_id": np.array(recording.trials.id),
+        "unit_id": np.array(recording.neural[0].unit_id),
+        "area": np.array(recording.neural[0].area),
     }
 
 
