@@ -14,7 +14,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from ncyber_cli.errors import ResourceError, UsageError
+from ncyber_cli.errors import DiskFull, UsageError
 
 _SUFFIX = ".ncyber-partial"
 _WRITER = re.compile(r"\.([0-9a-f]{8})-(\d+)\.\w*" + re.escape(_SUFFIX))
@@ -51,7 +51,7 @@ def check_writable(folder: Path) -> None:
 def atomic_path(target: Path) -> Iterator[Path]:
     """Yield a temporary path in target's folder; on success it becomes target, on failure it is removed.
 
-    Raises ResourceError if the disk is full.
+    Raises DiskFull if the disk is.
     """
     target = Path(target)
     with disk_full_explained(target), _partial_of(target) as partial:
@@ -60,18 +60,28 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def disk_full_explained(target: Path) -> Iterator[None]:
-    """Turn the block's `no space left` (or quota, or file size limit) into a ResourceError about `target`.
+    """Turn the block's `no space left` (or quota, or file size limit) into DiskFull about `target`.
 
-    HDF5 wraps it in a page of its own stack, and raises RuntimeError where the failing write happens on close.
+    HDF5 wraps it in a page of its own stack, and raises RuntimeError where the failing write happens on close; torch
+    has an error of its own while it deals with it.
     """
     try:
         yield
     except (OSError, RuntimeError) as error:
-        full = getattr(error, "errno", None) in _FULL or any(f"errno = {number}," in str(error) for number in _FULL)
-        if not full:
+        if not any(_says_full(each) for each in _with_what_led_to(error)):
             raise
         remedy = "free space, raise the quota or choose a folder on another disk"
-        raise ResourceError("the disk is full", where=str(target), remedy=remedy) from error
+        raise DiskFull("the disk is full", where=str(target), remedy=remedy) from error
+
+
+def _says_full(error: BaseException) -> bool:
+    return getattr(error, "errno", None) in _FULL or any(f"errno = {number}," in str(error) for number in _FULL)
+
+
+def _with_what_led_to(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 @contextmanager
@@ -130,9 +140,9 @@ def _lives(process: int) -> bool:
 def _machine() -> str:
     """Where a process id means something: this machine since it was started, and the container that we are in."""
     about = [socket.gethostname()]
-    for read in (lambda: Path("/proc/sys/kernel/random/boot_id").read_text(), lambda: os.readlink("/proc/self/ns/pid")):
-        with suppress(OSError):  # not on Linux
-            about.append(read())
+    with suppress(OSError):  # not on Linux
+        about.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+        about.append(os.readlink("/proc/self/ns/pid"))
     return sha256(" ".join(about).encode()).hexdigest()[:8]
 
 

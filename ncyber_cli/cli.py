@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, NoReturn
 
 import typer
@@ -23,7 +25,7 @@ from ncyber_cli.commands.inspect import inspect
 from ncyber_cli.commands.simulate import simulate
 from ncyber_cli.commands.synth import synth
 from ncyber_cli.commands.validate import validate
-from ncyber_cli.errors import NcyberError, Stopped
+from ncyber_cli.errors import DiskFull, NcyberError, Stopped
 from ncyber_cli.memory import is_out_of_memory
 from ncyber_cli.stop_signals import signals_raise
 
@@ -62,6 +64,7 @@ def options(
 ) -> None:
     if debug:
         os.environ[DEBUG_VARIABLE] = "1"
+    _silence_hdf5()
 
 
 def main() -> None:
@@ -71,12 +74,22 @@ def main() -> None:
     threads wait for each other at every one of them: on a machine with other work an epoch took thirty times as long.
     """
     os.environ.setdefault(THREADS_VARIABLE, "1")
+    with _hooks_restored():
+        _run()
+
+
+def _run() -> None:
     try:
         try:
             with signals_raise():
                 app()
         finally:
             sys.stdout.flush()  # here, where a closed pipe can still be caught
+    except DiskFull as error:
+        _say(str(error))
+        if "h5py" not in sys.modules:
+            sys.exit(error.exit_code)
+        os._exit(error.exit_code)  # HDF5 would write once more as the process ends, and crash it
     except NcyberError as error:
         _end(str(error), error.exit_code)
     except (Stopped, KeyboardInterrupt) as stop:
@@ -106,7 +119,34 @@ def _remedy(number: int) -> str:
     return "see that the path is right and its disk is there; `ncyber --debug ...` shows where"
 
 
+@contextmanager
+def _hooks_restored() -> Iterator[None]:
+    usual, ignored = sys.excepthook, sys.unraisablehook
+    try:
+        yield
+    finally:
+        sys.excepthook, sys.unraisablehook = usual, ignored
+
+
+def _silence_hdf5() -> None:
+    """Do without a page of HDF5's own for every object that a full disk leaves unwritten.
+
+    Cython tells of errors that it ignores through both hooks; typer has put its own in place by now.
+    """
+    usual, ignored = sys.excepthook, sys.unraisablehook
+
+    def is_echo(error: BaseException | None) -> bool:
+        return "file write failed" in str(error)
+
+    sys.excepthook = lambda kind, error, trace: None if is_echo(error) else usual(kind, error, trace)
+    sys.unraisablehook = lambda found: None if is_echo(found.exc_value) else ignored(found)
+
+
 def _end(message: str, exit_code: int) -> NoReturn:
-    for line in message.splitlines():
-        print(f"error: {line}", file=sys.stderr)
+    _say(message)
     sys.exit(exit_code)
+
+
+def _say(message: str) -> None:
+    for line in message.splitlines():
+        print(f"error: {line}", file=sys.stderr, flush=True)

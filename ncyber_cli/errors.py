@@ -41,6 +41,10 @@ class ResourceError(NcyberError):
     exit_code = 7
 
 
+class DiskFull(ResourceError):
+    """No space is left, a quota is reached or a file may not grow; HDF5's own state is in ruins after it."""
+
+
 class RequirementUnmet(NcyberError):
     """Everything was done and written; a metric that had to be met was not."""
 

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 
 from ncyber_cli.checks.registry import Grade, Remark, cohort_check
-from ncyber_cli.data.absent import nowhere, with_shared_body
+from ncyber_cli.data.absent import never_recorded, nowhere, with_shared_body
 from ncyber_cli.data.prepare import unknown_held_out
 from ncyber_cli.data.recording import Session
+from ncyber_cli.data.split import NO_STEPS, show_steps
 from ncyber_cli.spec import Spec
 
 
@@ -63,6 +64,21 @@ def bodies_differ(sessions: Sequence[Session], spec: Spec) -> Iterator[Remark]:
             here, there = ", ".join(session.body_names), ", ".join(shared[0].body_names)
             what = f"has behaviour {here}, {shared[0].path} has {there}"
             yield str(session.path), what, "choose columns that every session has: columns: [...]"
+
+
+@cohort_check(Grade.error)
+def trials_of_a_single_bin(sessions: Sequence[Session], spec: Spec) -> Iterator[Remark]:
+    if sessions and not show_steps(sessions):
+        yield "data.trials", NO_STEPS, "write a longer window, or a smaller data.bin_s"
+
+
+@cohort_check(Grade.error)
+def behavior_that_no_training_trial_has(sessions: Sequence[Session], spec: Spec) -> Iterator[Remark]:
+    shared = with_shared_body(sessions)
+    if len({tuple(session.body_names) for session in shared}) == 1:  # else bodies_differ has said so
+        for name in never_recorded(shared):
+            what = f"{name} has no recorded value in any training trial"
+            yield "data.behavior", what, "leave it out of the spec, or check data.split"
 
 
 @cohort_check(Grade.error)

@@ -38,7 +38,7 @@ def repeated_units(recording: Recording, spec: Spec) -> Iterator[Remark]:
             yield source, f"units are copies of others ({some(copies)})", "keep one of each: units: {where: ...}"
 
 
-@recording_check(Grade.error)
+@recording_check(Grade.warning)
 def units_without_samples(recording: Recording, spec: Spec) -> Iterator[Remark]:
     for source, stream in _streams(recording, spec):
         if isinstance(stream.activity, Sampled):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ncyber_cli.data.recording import NeuralStream, Recording, Sampled, Session, absent_stream
+from ncyber_cli.data.recording import TRAIN, NeuralStream, Recording, Sampled, Session, absent_stream
 from ncyber_cli.errors import DataError
 from ncyber_cli.spec import BehaviorSource, NeuralSource, Spec
 
@@ -59,6 +59,13 @@ def nowhere(sessions: Sequence[Session]) -> dict[str, str]:
     return {
         name: why for name, why in sessions[0].absent.items() if all(name in session.absent for session in sessions)
     }
+
+
+def never_recorded(sessions: Sequence[Session]) -> list[str]:
+    """Columns of behaviour, shared by all sessions, that have no value in any training trial."""
+    inside = [session.body[session.mask & (session.split == TRAIN)[:, None]] for session in sessions]
+    missing = np.isnan(np.concatenate(inside)).all(axis=0)
+    return [name for name, nothing in zip(sessions[0].body_names, missing, strict=True) if nothing]
 
 
 def with_shared_body(sessions: Sequence[Session]) -> list[Session]:

@@ -64,7 +64,8 @@ def causal_difference(position: Sampled, bin_s: float, begins_s: NDArray[np.floa
     """
     if position.time_s is None:  # (trial, time, feature): samples are bins
         steps = np.diff(position.values.astype(np.float64), axis=1) / bin_s
-        return Sampled(np.concatenate([np.full_like(steps[:, :1], np.nan), steps], axis=1), None)
+        first = np.full((len(steps), 1, steps.shape[2]), np.nan)
+        return Sampled(np.concatenate([first, steps], axis=1), None)
     elapsed = np.diff(position.time_s)
     steps = np.diff(position.values.astype(np.float64), axis=0) / elapsed[:, None]
     steps[elapsed > _HOLD_PERIODS * sample_period_s(position.time_s, bin_s) * (1 + SLACK)] = np.nan

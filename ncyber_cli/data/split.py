@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ncyber_cli.data.did_you_mean import did_you_mean
-from ncyber_cli.data.recording import SPLIT_NAMES, TEST, TRAIN, VALIDATION, IntervalTable
+from ncyber_cli.data.recording import SPLIT_NAMES, TEST, TRAIN, VALIDATION, IntervalTable, Session
 from ncyber_cli.errors import DataError
 from ncyber_cli.spec import Split
 
+NO_STEPS = "no training trial has two bins that follow one another: there are no dynamics to learn"
 _SHORT_NAMES = {"val": "validation"}  # as the Neural Latents Benchmark writes it
 
 
@@ -73,3 +75,9 @@ def split_by_column(
     if not (splits == TRAIN).any():
         raise DataError(f"trial column {column!r} leaves no training trial", where=where, remedy="mark some as train")
     return splits
+
+
+def show_steps(sessions: Sequence[Session]) -> bool:
+    """Whether any training trial has two bins that follow one another; without, there are no dynamics to learn."""
+    training = [session.mask[session.split == TRAIN] for session in sessions]
+    return any(bool((inside[:, 1:] & inside[:, :-1]).any()) for inside in training)

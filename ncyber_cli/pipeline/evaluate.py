@@ -28,7 +28,7 @@ from ncyber_cli.pipeline.judgement import ALL, Judgement, interval_dict, judgeme
 from ncyber_cli.pipeline.open_run import OpenRun, check_readers, objective_in_body_units, open_run
 from ncyber_cli.pipeline.recovery import known_truth, recovery
 from ncyber_cli.pipeline.run_folder import SUMMARY
-from ncyber_cli.pipeline.sessions import sessions_of_run
+from ncyber_cli.pipeline.sessions import foreign_files, sessions_of_run
 from ncyber_cli.reporting import Progress, table
 from ncyber_cli.spec_file import resolve_sessions, spec_text
 
@@ -64,6 +64,8 @@ def evaluate_run(run: Path, data: Sequence[str], out: Path, options: EvaluateOpt
     _check_test_trials(sessions)
     check_writable(out)
     with Progress(quiet=options.quiet) as progress:
+        for remark in foreign_files(opened.layout, sessions):
+            progress.say(remark)
         others = Refits([], [])
         if options.refit and refits_are_needed(opened, sessions):
             _check_fitted(opened)

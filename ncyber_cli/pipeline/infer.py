@@ -32,7 +32,7 @@ from ncyber_cli.pipeline.open_run import (
     trial_batches,
 )
 from ncyber_cli.pipeline.score import UnitTally
-from ncyber_cli.pipeline.sessions import sessions_of_run
+from ncyber_cli.pipeline.sessions import foreign_files, sessions_of_run
 from ncyber_cli.reporting import Progress, table
 from ncyber_cli.spec_file import resolve_sessions, spec_text
 
@@ -84,6 +84,8 @@ def infer_run(run: Path, data: Sequence[str], out: Path, options: InferOptions, 
     )
     settings = _settings(opened, options)
     rows, progress = [], Progress()
+    for remark in foreign_files(opened.layout, sessions):
+        progress.say(remark)
     with ResultsWriter(out, {**provenance.attributes(), **settings}, overwrite=options.overwrite) as writer:
         for session in sessions:
             rows.append(_infer_session(opened, session, writer, options, seen_bins))

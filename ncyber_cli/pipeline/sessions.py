@@ -60,6 +60,16 @@ def sessions_of_run(layout: Layout, spec: Spec, paths: Sequence[Path]) -> list[S
     return sessions
 
 
+def foreign_files(layout: Layout, sessions: Sequence[Session]) -> list[str]:
+    """A remark for each file that is not, byte for byte, one that the run was fitted to."""
+    known = {session.sha256 for session in layout.sessions}
+    return [
+        f"{session.path} is not the file that the run was fitted to: all its trials count as test trials"
+        for session in sessions
+        if session.sha256 not in known
+    ]
+
+
 def _session_of_run(layout: Layout, spec: Spec, path: Path, labels: Mapping[str, Sequence[str]]) -> Session:
     recording = read_head(path, spec.data)
     by_hash = [known for known in layout.sessions if known.sha256 == recording.sha256]

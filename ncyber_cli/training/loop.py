@@ -83,7 +83,7 @@ class Start:
         self.optimizer = make_optimizer(model, training.learning_rate, training.weight_decay, training.hold_controller)
         self.examples = examples_an_epoch(cohort, spec)
         self.batch = batch or spec.training.first_batch
-        self.steps_before = 0  # of earlier epochs
+        self.steps = 0  # taken; `step` is the place in the epoch, in steps of the present size
         streams = torch.randint(2**62, (2,), generator=torch.Generator().manual_seed(seed)).tolist()
         self.order = torch.Generator().manual_seed(streams[0])
         self.noise = torch.Generator(self.device).manual_seed(streams[1])
@@ -127,7 +127,7 @@ class Start:
             "best_elbo": self.best_elbo,
             "prototypes": None if self.prototypes is None else self.prototypes.as_dict(),
             "batch": self.batch,
-            "steps_before": self.steps_before,
+            "steps": self.steps,
             **{name: getattr(self, name) for name in _COUNTERS},
         }
 
@@ -144,7 +144,7 @@ class Start:
         for name in _COUNTERS:
             setattr(self, name, state[name])
         self.batch = state.get("batch", self.batch)  # not in states of older versions, which never changed it
-        self.steps_before = state.get("steps_before", self.epoch * self.steps_per_epoch)
+        self.steps = state.get("steps", self.epoch * self.steps_per_epoch + self.step)
 
     def run(self, on_epoch: Callable[[EpochResult], None], stop: Callable[[], bool]) -> None:
         """Train until done, or until `stop()` is true between two steps.
@@ -216,6 +216,7 @@ class Start:
 
     def _note(self, picks: Picks, result: StepResult) -> None:
         self.step += 1
+        self.steps += 1
         self.elbos.append(torch.where(result.finite > 0, result.elbo, torch.nan))
         self._unread.append((picks, result.finite))
         if len(self._unread) == _READ_EVERY:
@@ -234,7 +235,6 @@ class Start:
     def _end_epoch(self, seconds: float) -> EpochResult:
         self._read_refusals()
         elbo = torch.stack(self.elbos).nanmean().item()
-        self.steps_before += self.step
         self.epoch, self.step, self.elbos = self.epoch + 1, 0, []
         self.order_at_epoch = self.order.get_state()
         anneal(self.model, self.maturity)
@@ -242,7 +242,7 @@ class Start:
         evaluation = evaluate(self.model, self.cohort, self.watched, self.spec.inference)
         return EpochResult(
             epoch=self.epoch,
-            steps=self.steps_before,
+            steps=self.steps,
             elbo_nats=elbo,
             evaluation=evaluation,
             learning_rate=self.optimizer.param_groups[0]["lr"],

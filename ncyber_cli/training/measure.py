@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ncyber_cli.data.absent import never_recorded
 from ncyber_cli.data.batches import Cohort
 from ncyber_cli.data.features import input_of
 from ncyber_cli.data.recording import TRAIN, Session
+from ncyber_cli.data.split import NO_STEPS, show_steps
 from ncyber_cli.errors import DataError
 from ncyber_cli.model.layout import Layout, SessionLayout
 from ncyber_cli.spec import Spec
@@ -20,6 +22,8 @@ _SPAN = 2  # bins on either side of an acceleration estimate
 def measure(spec: Spec, cohort: Cohort) -> Layout:
     """The layout of a run: what the model needs to know of the data besides the spec. Raises DataError."""
     first = cohort.sessions[0]
+    if not show_steps(cohort.sessions):
+        raise DataError(NO_STEPS, where="data.trials", remedy="write a longer window, or a smaller data.bin_s")
     latents = spec.model.brain.latents
     areas = {"brain": latents} if isinstance(latents, int) else latents
     scales: dict[str, Any] = {"objective_mean": [0.0, 0.0], "objective_sd": [1.0, 1.0]}  # no body, no units
@@ -136,8 +140,7 @@ def _shown_scales(cohort: Cohort, bodies: list[NDArray[np.float64]]) -> dict[str
     """What the encoder is shown of behaviour, body or not. Raises DataError where a channel is never recorded."""
     first = cohort.sessions[0]
     pooled = np.concatenate([body.reshape(-1, body.shape[2]) for body in bodies])
-    empty = [name for name, missing in zip(first.body_names, np.isnan(pooled).all(axis=0), strict=True) if missing]
-    if empty:
+    if empty := never_recorded(cohort.sessions):
         raise DataError(
             f"{', '.join(empty)} has no recorded value in any training trial",
             where="data.behavior",
@@ -145,12 +148,15 @@ def _shown_scales(cohort: Cohort, bodies: list[NDArray[np.float64]]) -> dict[str
         )
     steps = np.concatenate([np.diff(body, axis=1).reshape(-1, body.shape[2]) for body in bodies])
     sd = np.maximum(np.nanstd(pooled, axis=0), 1e-9)
+    count = np.isfinite(steps).sum(0)
+    mean_square = np.nansum(steps**2, axis=0) / np.maximum(count, 1)
+    step_sd = np.where(count > 0, np.maximum(np.sqrt(mean_square), 1e-6 * sd), sd)  # no step in trials of a bin or two
     return {
         "body_names": first.body_names,
         "body_units": first.body_units,
         "body_mean": np.nanmean(pooled, axis=0).tolist(),
         "body_sd": sd.tolist(),
-        "body_step_sd": np.maximum(np.sqrt(np.nanmean(steps**2, axis=0)), 1e-6 * sd).tolist(),
+        "body_step_sd": step_sd.tolist(),
     }
 
 
@@ -173,13 +179,15 @@ def _body_scales(
     surprised = slice(n_position, None) if point_mass else slice(None)
     steps = [np.diff(body[:, :, surprised], axis=1) for body in bodies]
     residual = np.sqrt(_of_others([_recorded_mean(step**2) for step in _per_animal(cohort, steps)]))
+    residual = np.where(np.isnan(residual), sd[surprised], residual)
     starts = _of_others([_recorded_mean(start) for start in _per_animal(cohort, [body[:, :1] for body in bodies])])
     has_velocity = 0 < n_position == sum(name.startswith("velocity_") for name in first.body_names)
     moved = slice(n_position, 2 * n_position) if has_velocity else slice(None)
     scale = np.ones(sd[moved].shape) if point_mass else sd[moved]
     changes = [np.abs(body[:, 2 * _SPAN :, moved] - body[:, : -2 * _SPAN, moved]) for body in bodies]
     rates = np.concatenate([change.reshape(-1, len(scale)) for change in changes]) / scale
-    fast = np.nanpercentile(rates, 99) / (2 * _SPAN * first.bin_s)
+    known = rates[np.isfinite(rates)]
+    fast = np.percentile(known if known.size else sd[moved] / scale, 99) / (2 * _SPAN * first.bin_s)
     return {
         "objective_mean": (0.5 * (low + high)).tolist(),
         "objective_sd": np.maximum(0.5 * (high - low), 1e-9).tolist(),
