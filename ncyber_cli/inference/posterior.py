@@ -7,7 +7,7 @@ recorded after t.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -23,6 +23,7 @@ from ncyber_cli.inference.encoder import View
 from ncyber_cli.inference.objective_posterior import prototype_probability
 from ncyber_cli.inference.readers import reading_of
 from ncyber_cli.inference.trial_noise import TrialKey, trial_noise
+from ncyber_cli.model.closed_loop import ClosedLoop
 from ncyber_cli.model.emission import Emission
 from ncyber_cli.spec import Inference
 
@@ -55,16 +56,23 @@ def posterior_moments(
     draws = posterior_samples(
         model, batch, inference, keys, samples=samples, seed=seed, sources=sources, seen_bins=seen_bins
     )
-    return moments_of(draws)
+    return moments_of(draws, model, batch)
 
 
-def moments_of(draws: Iterable[dict[str, Float[Tensor, "trial time feature"]]]) -> dict[str, Moments]:
-    """Mean and sd of every group over draws, which are forgotten as they come."""
+@torch.no_grad()
+def moments_of(
+    draws: Iterable[dict[str, Float[Tensor, "trial time feature"]]], model: NeuroModel, batch: Batch
+) -> dict[str, Moments]:
+    """Mean and sd of every group over draws of `batch`, which are forgotten as they come.
+
+    Draws share the fitted readouts; what is not known of those is in the sd of rates alone.
+    """
     running: dict[str, _RunningMoments] = {}
     for groups in draws:
         for name, values in groups.items():
             running.setdefault(name, _RunningMoments(values)).add(values)
-    return {name: moments.finish() for name, moments in running.items()}
+    moments = {name: found.finish() for name, found in running.items()}
+    return {**moments, "rates": _with_readouts(model.loop, batch, moments["latents"].mean, moments["rates"])}
 
 
 def posterior_samples(
@@ -128,7 +136,8 @@ def causal_moments(
         probability = model.causal_prototypes(state, len(law.position)).exp().transpose(0, 1)
         moments[PROTOTYPES] = Moments(probability, torch.full_like(probability, torch.nan))
     rates = rate_moments(loop.emission, latents, batch.session, batch.when)
-    moments["rates"] = Moments(loop.at_floor(rates.mean, batch.session, batch.input), rates.sd)
+    rates = Moments(loop.at_floor(rates.mean, batch.session, batch.input), rates.sd)
+    moments["rates"] = _with_readouts(loop, batch, latents.mean, rates)
     if loop.body is not None:
         missing = torch.where(shown.body_recorded, 0.0, torch.nan).to(shown.body.dtype)
         moments["body"] = Moments(shown.body + missing, missing)
@@ -200,12 +209,31 @@ def rate_moments(
     readout = (emission.readout * emission.latent_mask)[session]
     centre = emission.predictor(latents.mean, session, when)
     spread = torch.bmm(latents.sd.square(), readout.square().transpose(1, 2)).sqrt()
+    return _by_quadrature(lambda predictor: emission.rate(predictor, session), centre, spread)
+
+
+def _with_readouts(loop: ClosedLoop, batch: Batch, latent: Tensor, rates: Moments) -> Moments:
+    """The rates, more uncertain by what is not known of their readouts; the mean stays that of the fitted ones."""
+    emission = loop.emission
+    if emission.uncertainty is None:
+        return rates
+
+    def rate(predictor: Tensor) -> Tensor:
+        return loop.at_floor(emission.rate(predictor, batch.session), batch.session, batch.input)
+
+    spread = emission.uncertainty.sd(latent, batch.session)
+    own = _by_quadrature(rate, emission.predictor(latent, batch.session, batch.when), spread)
+    return Moments(rates.mean, torch.hypot(rates.sd, own.sd))
+
+
+def _by_quadrature(rate: Callable[[Tensor], Tensor], centre: Tensor, spread: Tensor) -> Moments:
+    """Mean and sd of the rate of a Gaussian predictor (Gauss-Hermite)."""
     mean, square = torch.zeros_like(centre), torch.zeros_like(centre)
     nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
     for node, weight in zip(nodes.tolist(), (weights / weights.sum()).tolist(), strict=True):
-        rate = emission.rate(centre + node * spread, session)
-        mean += weight * rate
-        square += weight * rate.square()
+        value = rate(centre + node * spread)
+        mean += weight * value
+        square += weight * value.square()
     return Moments(mean, (square - mean.square()).clamp(min=0).sqrt())
 
 

@@ -23,6 +23,7 @@ from ncyber_cli.model.messages import Price, Wiring, wiring
 from ncyber_cli.model.meta import Individuals
 from ncyber_cli.model.mixed_emission import Mixed
 from ncyber_cli.model.objective import Objective
+from ncyber_cli.model.readout_uncertainty import ReadoutUncertainty
 from ncyber_cli.model.silencing import Silencing
 from ncyber_cli.model.slow_and_fast import SlowAndFast
 
@@ -162,6 +163,8 @@ def _emission(spec: specs.Model, layout: Layout, areas: Areas) -> Emission:
         emission = Mixed({kind: partial(_of_kind, spec, kind) for kind in kinds}, kind_of, areas.size)
     if spec.drift:
         emission.drift = _drift(layout, emission)
+    if layout.uncertain_readouts:
+        emission.uncertainty = ReadoutUncertainty(n_session, layout.n_unit, areas.size)
     if len(areas.names) > 1:  # with a single area its name does not matter
         _read_own_area(emission, layout, areas)
     return emission

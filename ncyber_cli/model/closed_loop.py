@@ -24,6 +24,7 @@ from ncyber_cli.model.controller import Belief, Controller
 from ncyber_cli.model.emission import Emission
 from ncyber_cli.model.environment import DelayLine
 from ncyber_cli.model.gauss_markov import Correction, correct
+from ncyber_cli.model.mean_rate_prior import MeanRatePrior
 from ncyber_cli.model.objective import Objective
 from ncyber_cli.model.readout_prior import ReadoutPrior
 from ncyber_cli.model.silencing import Silencing, held, kept_share
@@ -96,6 +97,7 @@ class ClosedLoop(nn.Module):
         self.log_process_variance = nn.Parameter(torch.full((n,), -3.0))
         self.window_start: WindowStart | None = None  # where training is done on windows
         self.readout_prior: ReadoutPrior | None = None  # where neurons of other animals say what to expect
+        self.mean_rate_prior: MeanRatePrior | None = None
         # Without a body the goal lives in a learned readout of the brain.
         self.latent_position = None
         if body is None and controller is not None and objective is not None:
@@ -201,11 +203,20 @@ class ClosedLoop(nn.Module):
     def log_prior(self) -> Float[Tensor, ""]:
         """Hierarchical priors of every part, up to a constant."""
         total = self.brain.log_prior()
-        if self.readout_prior is not None:
-            total = total + self.readout_prior(self.emission.readout * self.emission.latent_mask)
+        total = total + self.readout_log_prior()
         for part in (self.controller, self.objective, self.body, self.environment, self.emission.drift):
             if part is not None:
                 total = total + part.log_prior()
+        return total
+
+    def readout_log_prior(self) -> Float[Tensor, ""]:
+        """What neurons of other animals say of readouts and offsets."""
+        readout, offset = self.emission.readout * self.emission.latent_mask, self.emission.offset
+        total = readout.new_zeros(())
+        if self.readout_prior is not None:
+            total = total + self.readout_prior(readout)
+        if self.mean_rate_prior is not None:
+            total = total + self.mean_rate_prior(readout, offset)
         return total
 
 

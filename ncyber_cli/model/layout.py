@@ -56,6 +56,7 @@ class Layout:
     input_area: list[str | None] = field(default_factory=list)  # the one that an input reaches; None: all of them
     silencing_columns: list[int] = field(default_factory=list)  # inputs that silence their area
     floor: list[list[float]] = field(default_factory=list)  # (session, unit) per bin while silenced, if any ever is
+    uncertain_readouts: bool = False  # whether what is not known of them is a part of the model (`adapt`)
 
     @property
     def n_position(self) -> int:

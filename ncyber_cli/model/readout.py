@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from ncyber_cli.model.drift import Drift
+from ncyber_cli.model.readout_uncertainty import ReadoutUncertainty
 
 
 class Emission(nn.Module):
@@ -32,6 +33,7 @@ class Emission(nn.Module):
         super().__init__()
         self.n_unit = n_unit
         self.drift: Drift | None = None
+        self.uncertainty: ReadoutUncertainty | None = None  # of sessions with few trials
         self.register_buffer("latent_mask", torch.ones(n_session, n_unit, n_latent))  # a unit reads its own area
         self.readout = nn.Parameter(0.1 * torch.randn(n_session, n_unit, n_latent) / math.sqrt(n_latent))
         self.offset = nn.Parameter(torch.zeros(n_session, n_unit))

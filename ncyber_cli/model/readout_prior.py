@@ -46,8 +46,11 @@ class ReadoutPrior(nn.Module):
 
     def forward(self, readout: Float[Tensor, "session unit n_latent"]) -> Float[Tensor, ""]:
         """Log density of all rows, up to a constant; rows of zeros, as padded ones are, cost nothing."""
-        per_unit = self.precision[self.area]
-        return -0.5 * (torch.einsum("suij,suj->sui", per_unit, readout) * readout).sum()
+        return -0.5 * (torch.einsum("suij,suj->sui", self.of_units(), readout) * readout).sum()
+
+    def of_units(self) -> Float[Tensor, "session unit n_latent n_latent"]:
+        """Precision of each unit's readout."""
+        return self.precision[self.area]
 
 
 def _shrunk(rows: Tensor, towards: Float[Tensor, "n_latent n_latent"]) -> Float[Tensor, "n_latent n_latent"]:

@@ -208,7 +208,8 @@ def _moments(
         sources=options.sources,
         seen_bins=seen_bins,
     )
-    return moments_of(_written(draws, session, some, writer) if options.write_samples else draws)
+    kept = _written(draws, session, some, writer) if options.write_samples else draws
+    return moments_of(kept, run.model, some.batch)
 
 
 def _written(

@@ -67,6 +67,13 @@ def test_all_that_is_shared_stays_and_what_is_not_learns(lab: Path, adapted: Pat
     assert ((split == TRAIN).sum(), (split == VALIDATION).sum()) == (3, 3)  # five to train, one to choose
 
 
+def test_what_few_trials_leave_open_of_readouts_is_kept(adapted: Path, request_: AdaptRequest) -> None:
+    adapt_run(replace(request_, trials=5))
+    few, more = (load(run).model_state["loop.emission.uncertainty.factor"] for run in (adapted, request_.out))
+    n_unit = len(load(adapted).layout.sessions[0].unit_id)
+    assert (few[0, :n_unit].square().sum((1, 2)) > more[0, :n_unit].square().sum((1, 2))).float().mean() > 0.9
+
+
 def test_the_new_run_is_a_run_that_says_where_it_comes_from(lab: Path, adapted: Path, tmp_path: Path) -> None:
     data = [str(lab / "reach-3.nwb")]
     infer_run(adapted, data, tmp_path / "smoothed.h5", InferOptions())
