@@ -1,5 +1,6 @@
 """Does pooling pay? Four reaching animals fitted together and each alone, at 20 and at 160 training trials an animal;
-and a fifth animal, by `ncyber adapt` with 8 trials and from scratch with 8 and 40.
+and a fifth animal, by `ncyber adapt` with 8 trials and from scratch with 8 and 40, beside what an observer makes of 8
+trials who is told the true latents of all trials and the law that tuning is drawn from.
 
 Every arm is scored on the same test trials of an animal: bits per spike of held-out neurons, the same with the true
 expected counts in place of spikes, and R2 of behaviour (ridge from rates), objective (raw, m) and command. A single
@@ -16,21 +17,29 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from kept_steps import fitted, inferred, once, parser, run
-from reach_animal import Floats, read_animals, read_inferred
+from reach_animal import Floats, ReachAnimal, read_animals, read_inferred
 from reach_scores import reach_bins
 from scipy.special import xlogy
 from timed_command import ROOT
+from told_latents import rates_told_latents
 
 from ncyber_cli.data.recording import TEST
 from ncyber_cli.data.write_nwb import write_nwb
-from ncyber_cli.outputs.metrics import control_r2, expected_bits_per_spike, paired_bootstrap, poisson_bits_per_spike, r2
+from ncyber_cli.outputs.metrics import (
+    control_r2,
+    expected_bits_per_spike,
+    interval_coverage,
+    paired_bootstrap,
+    poisson_bits_per_spike,
+    r2,
+)
 from ncyber_cli.worlds import reach
 from ncyber_cli.worlds.to_nwb import to_contents
 
@@ -98,7 +107,11 @@ def fifth(options: argparse.Namespace, work: Path, files: Sequence[Path], seed: 
         [arms[f"scratch {trials}"]] = scored(alone, [new]).values()
     most = f"scratch {SCRATCH[-1]}"
     difference = compared(arms[f"adapted {ADAPTED}"], arms[most], f"adapted {ADAPTED}", most)
+    [animal] = read_animals(target, [new])
+    arms[f"told latents {ADAPTED}"] = scores_of(animal, rates_told_latents(animal, ADAPTED), {})
+    limit = compared(arms[f"told latents {ADAPTED}"], arms[most], f"told latents {ADAPTED}", most)
     report["fifth animal"] = {**{name: arm["scores"] for name, arm in arms.items()}, "gain": difference["gain"]}
+    report["fifth animal"]["gain of who is told the latents"] = limit["gain"]
     report["passed"]["adapted 8 reaches scratch 40"] = difference["gain"]["co_bps"] >= 0
 
 
@@ -143,24 +156,36 @@ def scored(folder: Path, files: Sequence[Path]) -> dict[str, dict[str, Any]]:
     scores = {}
     for animal in read_animals(folder, files):
         test, held_out, mask = animal.rows(TEST), animal.session.held_out, animal.session.mask
-        counts = animal.session.observation[test][..., held_out].astype(np.float64)
-        rates, true = found[animal.name].mean["rates"][test][..., held_out], animal.true["rate"][test][..., held_out]
         late, target = reach_bins(animal)["all"], animal.true["objective"]
         objective, control = found[animal.name].mean["objectives"], found[animal.name].mean["controls"]
+        rates, sd = (part["rates"][test][..., held_out] for part in (found[animal.name].mean, found[animal.name].sd))
+        true = animal.true["rate"][test][..., held_out]
         values = {
-            "co_bps": poisson_bits_per_spike(counts, rates, mask=mask[test]),
-            "expected_bps": expected_bits_per_spike(true, rates, mask=mask[test]),
-            "true_rates_expected_bps": expected_bits_per_spike(true, true, mask=mask[test]),
+            "true_rates_in_90": interval_coverage(true, rates, sd, mask[test])[0.9],
             "behavior_r2": behavior[animal.name],
             "objective_r2": r2(target[test], objective[test], late[test]),
             "control_r2": control_r2(animal.true["control"][test], control[test], mask[test]),
         }
-        scores[animal.name] = {
-            "scores": {name: None if value is None else round(float(value), 4) for name, value in values.items()},
-            "bits": by_trial(counts, rates),
-            "spikes": counts.sum((1, 2)),
-        }
+        scores[animal.name] = scores_of(animal, rates, values)
     return scores
+
+
+def scores_of(animal: ReachAnimal, rates: Floats, more: Mapping[str, float | None]) -> dict[str, Any]:
+    """How well `rates` of held-out neurons, (test trial, time, unit), foretell their counts, and `more` scores."""
+    test, held_out, mask = animal.rows(TEST), animal.session.held_out, animal.session.mask
+    counts = animal.session.observation[test][..., held_out].astype(np.float64)
+    true = animal.true["rate"][test][..., held_out]
+    values = {
+        "co_bps": poisson_bits_per_spike(counts, rates, mask=mask[test]),
+        "expected_bps": expected_bits_per_spike(true, rates, mask=mask[test]),
+        "true_rates_expected_bps": expected_bits_per_spike(true, true, mask=mask[test]),
+        **more,
+    }
+    return {
+        "scores": {name: None if value is None else round(float(value), 4) for name, value in values.items()},
+        "bits": by_trial(counts, rates),
+        "spikes": counts.sum((1, 2)),
+    }
 
 
 def by_trial(counts: Floats, rates: Floats) -> Floats:
