@@ -29,6 +29,7 @@ from ncyber_cli.data.read import read_recording
 from ncyber_cli.data.read_session import read_head, read_session
 from ncyber_cli.data.recording import IntervalTable, Recording, Session
 from ncyber_cli.data.session_cache import FOLDER, VARIABLE, SessionCache
+from ncyber_cli.errors import DataError
 from ncyber_cli.spec import Spec
 
 
@@ -127,6 +128,28 @@ def test_other_bytes_under_the_same_name_and_time_are_read(tmp_path: Path) -> No
     second = cached(path)
     assert second.sha256 == file_sha256(path) != first.sha256
     assert not np.array_equal(first.observation, second.observation)
+
+
+@pytest.mark.parametrize(("change", "what"), [("rewritten", "was changed"), ("removed", "was removed")])
+def test_a_file_that_changes_while_it_is_read_is_refused_and_not_kept(
+    change: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = recording(tmp_path / "a.nwb")
+    head = read_head(path, spec().data)
+    kept = sorted(tmp_path.glob(f"{FOLDER}/*.npz"))
+    other = recording(tmp_path / "b.nwb", seed=1)
+
+    def read_late(*arguments: Any) -> Recording:
+        os.replace(other, path)
+        found = read_recording(*arguments)
+        if change == "removed":
+            path.unlink()
+        return found
+
+    monkeypatch.setattr(reading, "read_recording", read_late)
+    with pytest.raises(DataError, match=f"a.nwb: {what} while it was read; begin again once it is written"):
+        read_session(head, spec(), {})
+    assert sorted(tmp_path.glob(f"{FOLDER}/*.npz")) == kept
 
 
 def test_a_hash_is_remembered_only_once_the_file_has_settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from ncyber_cli.errors import DataError, UsageError
 from ncyber_cli.outputs.read_results import read_results, session_groups
 from ncyber_cli.outputs.results_hdf5 import ResultsWriter
 from ncyber_cli.outputs.results_layout import Features, SessionHeader, chunk_shape, path_part
+from ncyber_cli.pipeline.taught_rates import read_rates
 
 SHARED = ["bin_s", "event_s", "held_out", "mask", "split", "time_s", "trial_id", "unit_area", "unit_id"]
 
@@ -235,6 +236,15 @@ def test_the_reader_refuses_foreign_unfinished_and_newer_files(tmp_path: Path) -
     (tmp_path / "text.h5").write_text("not HDF5")
     with pytest.raises(DataError), read_results(tmp_path / "text.h5"):
         pass
+
+
+def test_rates_are_not_taught_from_an_unfinished_file(tmp_path: Path) -> None:
+    """Whatever reads results asks whether all of them are there; a teacher's file need not be ncyber's own."""
+    path = write_results(tmp_path / "results.h5")
+    with h5py.File(path, "a") as file:
+        file.attrs["complete"] = False
+    with pytest.raises(DataError, match="was not finished; write it again"):
+        read_rates(path, [], counts=True, remark=print)
 
 
 def test_memory_does_not_grow_with_trials_or_samples(tmp_path: Path) -> None:
