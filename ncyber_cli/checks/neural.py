@@ -57,17 +57,6 @@ def flat_units(recording: Recording, spec: Spec) -> Iterator[Remark]:
                 yield source, f"{len(flat)} units never change ({some(flat)})", _DROP
 
 
-@recording_check(Grade.error)
-def negative_events(recording: Recording, spec: Spec) -> Iterator[Remark]:
-    for source, stream in zip(spec.data.neural, recording.neural, strict=True):
-        asked = spec.model.emission_of(source.kind)
-        positive = source.kind == "events" if asked is None else asked.kind == "zero_inflated_gamma"
-        if positive and isinstance(stream.activity, Sampled) and bool(np.any(stream.activity.values < 0)):
-            low = float(np.nanmin(stream.activity.values))
-            what = f"zero_inflated_gamma needs values of zero and more, one is {low:.3g}"
-            yield source.source, what, "write kind: calcium for fluorescence, or give deconvolved events"
-
-
 def _streams(recording: Recording, spec: Spec) -> Iterator[tuple[str, NeuralStream]]:
     for source, stream in zip(spec.data.neural, recording.neural, strict=True):
         yield source.source, stream

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ncyber_cli.data.absent import absent_sources, nowhere, with_shared_body
 from ncyber_cli.data.band_power import with_band_power
+from ncyber_cli.data.check_signals import check_signals
 from ncyber_cli.data.columns import texts
 from ncyber_cli.data.did_you_mean import did_you_mean
 from ncyber_cli.data.features import body_features, input_column, input_features
@@ -77,6 +78,7 @@ def prepare(recording: Recording, spec: Spec, labels: Mapping[str, Sequence[str]
         else stream
         for stream, source in zip(recording.neural, data.neural, strict=True)
     ]
+    check_signals(streams, spec, where)
     chosen = choose_units(streams, data.neural, data.units, grid.take(split == TRAIN), where)
     unit_id = [stream.unit_id[row] for stream, rows in zip(streams, chosen, strict=True) for row in rows]
     unit_area = [stream.area[row] for stream, rows in zip(streams, chosen, strict=True) for row in rows]

@@ -202,6 +202,16 @@ FILES: dict[str, tuple[Spoil, str, str]] = {
         spec("kind: calcium", "kind: lfp, band_hz: [1, 50]"),
         "is sampled at 20 Hz, which holds nothing at 50 Hz",
     ),
+    "events below zero": (
+        sound,
+        spec("kind: calcium", "kind: events"),
+        "traces: zero_inflated_gamma needs values of zero and more, one is -3.9; write kind: calcium for fluorescence",
+    ),
+    "nothing recorded": (
+        changed("traces", lambda v: v * np.nan),
+        HDF5_SPEC,
+        "worm.h5: no unit has a recorded value; check the neural source, or drop the file",
+    ),
     # units and trials
     "names of fewer units": (
         changed("names", lambda v: v[:-1]),

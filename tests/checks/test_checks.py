@@ -80,7 +80,6 @@ TRACES = np.random.default_rng(1).gamma(2.0, size=(500, 3))
         ),
         (sampled(np.where([1, 0, 1], TRACES, np.nan)), "calcium", "units_without_samples", "warning", "all NaN (n1)"),
         (sampled(np.where([1, 0, 1], TRACES, 3.0)), "calcium", "flat_units", "warning", "never change (n1)"),
-        (sampled(TRACES - 0.5), "events", "negative_events", "error", "one is -0.4"),
     ],
 )
 def test_neural(stream: NeuralStream, kind: str, check: str, grade: str, words: str) -> None:
