@@ -209,9 +209,8 @@ class Start:
             if self.hiding is not None:
                 blinding = self.hiding.applied(blinding, batch, self.noise)
             noise = draw_noise(model, batch.mask.shape[1], len(batch.session), self.noise)
-        result = train_step(
-            model, self.optimizer, batch, blinding, noise, kl_weight(self.maturity), self.examples, targets
-        )
+        weight = kl_weight(self.maturity)
+        result = train_step(model, self.optimizer, batch, blinding, noise, weight, self.examples, targets, len(picks))
         self._note(picks, result)
 
     def _note(self, picks: Picks, result: StepResult) -> None:

@@ -61,7 +61,7 @@ def loss_of(
     posterior = sample_posterior(model, batch, view, replace(noise, body=silent), own_body=blinding.own_body)
     terms = elbo_terms(model, batch, posterior, blinding.scored, targets)
     objective = terms.elbo(kl_weight) + terms.taught + _CAUSAL_WEIGHT * terms.causal
-    prior = model.loop.log_prior() * (len(batch.session) / n_trial)
+    prior = model.log_prior() * (len(batch.session) / n_trial)
     cost = model.loop.message_cost(posterior.trajectory.latent, batch.mask.T)
     if cost is not None:
         prior = prior - cost
@@ -78,8 +78,12 @@ def train_step(
     kl_weight: float,
     n_trial: int,
     targets: Targets | None = None,
+    n_recorded: int | None = None,
 ) -> StepResult:
     """Update the model in place; a step whose loss or gradient is not finite leaves every parameter as it was.
+
+    The first `n_recorded` trials of the batch (default all) were recorded: variances are theirs alone. Noise that a
+    model has made up is as large as it believed already, and grew by a fifth from a fit to its student.
 
     Raises TooLarge where memory does not suffice for loss and gradient, before anything has changed.
     """
@@ -97,10 +101,16 @@ def train_step(
     with torch.no_grad():
         for p, old in zip(parameters, before, strict=True):
             p.copy_(torch.where(finite, p, old))
-    _update_variances(model, batch, posterior)
+    _update_variances(model, batch if n_recorded is None else _recorded(batch, n_recorded), posterior)
     model.loop.orient()
     elbo = terms.elbo().sum() / batch.mask.sum().clamp(min=1)
     return StepResult(loss.detach(), elbo.detach(), finite.to(loss.dtype))
+
+
+def _recorded(batch: Batch, number: int) -> Batch:
+    """The batch with its first trials alone observed."""
+    first = (torch.arange(len(batch.session), device=batch.session.device) < number)[:, None, None]
+    return replace(batch, observed=batch.observed & first, body_recorded=batch.body_recorded & first)
 
 
 def _update_variances(model: NeuroModel, batch: Batch, posterior: Posterior) -> None:

@@ -109,6 +109,24 @@ def test_a_closed_loop_is_scored_on_what_follows_from_its_own_body_and_leaves_th
     assert not torch.equal(scale.scale, before)  # bin 1 follows from the recorded bin 0
 
 
+@pytest.mark.parametrize("kind", ["linear_body", "several_kinds", "reach"])
+def test_variances_are_those_of_recorded_trials(kind: str) -> None:
+    """Other trials of the batch have been made up, and what was made up of them does not matter."""
+
+    def after(n_recorded: int | None, louder: float) -> dict[str, torch.Tensor]:
+        tiny = make_tiny(kind)
+        made_up = (torch.arange(len(tiny.batch.session)) >= 5)[:, None, None]
+        observation = torch.where(made_up, louder * tiny.batch.observation, tiny.batch.observation)
+        batch = replace(tiny.batch, observation=observation, body=torch.where(made_up, louder, 1.0) * tiny.batch.body)
+        optimizer = make_optimizer(tiny.model, 0.0, 0.0)
+        train_step(tiny.model, optimizer, batch, *drawn(tiny), 1.0, 7, n_recorded=n_recorded)
+        return dict(tiny.model.named_buffers())
+
+    quiet, loud, all_recorded = after(5, 1.0), after(5, 3.0), after(None, 3.0)
+    assert all(torch.equal(value, loud[name]) for name, value in quiet.items())
+    assert not all(torch.equal(value, all_recorded[name]) for name, value in quiet.items())
+
+
 def test_quantities_on_a_log_scale_move_faster_and_do_not_decay() -> None:
     optimizer = make_optimizer(make_tiny("reach").model, 1e-3, 0.1)
     slow, fast = optimizer.param_groups
