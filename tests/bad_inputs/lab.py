@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import h5py
 import numpy as np
+import typer
 from data.nwb_files import add_position, add_trials, add_units, empty_file, save
 from finished_run import finished_run
 
@@ -61,17 +64,24 @@ class Ended:
     err: str
 
 
+@functools.cache
+def _command() -> Callable[..., Any]:
+    """What `cli.app` makes of itself at every call, which takes longer than most of the commands here."""
+    return typer.main.get_command(cli.app)
+
+
 def ncyber(*arguments: str | Path) -> Ended:
     """The command line in this process, from its entry on: what a shell would see."""
-    out, err, before = io.StringIO(), io.StringIO(), sys.argv
-    sys.argv, code = ["ncyber", *map(str, arguments)], 0
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    out, err, code, command = io.StringIO(), io.StringIO(), 0, _command()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.object(sys, "argv", ["ncyber", *map(str, arguments)]))
+        stack.enter_context(mock.patch.object(cli, "app", command))
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(err))
+        try:
             cli.main()
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    finally:
-        sys.argv = before
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
     return Ended(code, out.getvalue(), err.getvalue())
 
 

@@ -162,7 +162,7 @@ FILES = {
     ),
     "no assignment": (["fit", "mouse.yaml", "--out", "x", "--set", "data.bin_s"], 3, "is not an assignment"),
     "no device": (["fit", "mouse.yaml", "--out", "x", "--device", "tpu"], 2, "'tpu' is not one of"),
-    "a run there": (["fit", "mouse.yaml", "--out", "run"], 2, "run: holds a run already; go on with --resume"),
+    "a run there": (["fit", "mouse.yaml", "--out", "run"], 2, "run: holds a run already; replace it with --overwrite"),
     "no seed": (["fit", "mouse.yaml", "--out", "x", "--seed", "-1"], 2, "should be greater than or equal to 0"),
 }
 
