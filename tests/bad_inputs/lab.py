@@ -133,5 +133,5 @@ def assert_refused(ended: Ended, code: int, said: str) -> None:
     """The exit code, the message word for word, and no word of an accident."""
     assert ended.code == code, explain(ended)
     assert said in ended.out + ended.err, explain(ended)
-    for accident in ("Traceback", "unexpected"):
+    for accident in ("Traceback", "error: unexpected"):
         assert accident not in ended.err, explain(ended)
