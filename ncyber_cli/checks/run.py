@@ -66,5 +66,9 @@ def _pieces(data: Data) -> Iterator[Data]:
 
 
 def _finding(path: Path, error: NcyberError) -> Finding:
-    where = error.where if path.name in error.where else f"{path}:{error.where}".rstrip(":")
+    where = error.where  # readers name the file without its folder, and two folders may hold one name
+    if where.startswith(path.name):
+        where = f"{path}{where.removeprefix(path.name)}"
+    elif str(path) not in where:
+        where = f"{path}:{where}".rstrip(":")
     return Finding(where, error.what, error.remedy, check="spec" if isinstance(error, SpecError) else "reading")

@@ -16,7 +16,7 @@ import torch
 from ncyber_cli.atomic import write_text
 from ncyber_cli.data.batches import Cohort
 from ncyber_cli.data.recording import SPLIT_NAMES, TRAIN
-from ncyber_cli.errors import DataError, UsageError
+from ncyber_cli.errors import CheckpointError, DataError, UsageError
 from ncyber_cli.inference.assemble import assemble
 from ncyber_cli.model.layout import Layout
 from ncyber_cli.outputs.metrics_log import MetricsLog
@@ -41,6 +41,7 @@ from ncyber_cli.training.identify import weight_identifiability
 from ncyber_cli.training.measure import measure
 from ncyber_cli.training.starts import FitOutcome, Job, fit, resume_point
 
+_STATE = ("seed", "finished", "kept", "alignment", "current")  # of a fit that goes on, as `Starts` saves it
 _SIZES = ["animal", "session", *SPLIT_NAMES, "bins", "units", "held_out"]
 
 
@@ -200,10 +201,18 @@ def _constants(run: OpenRun, cohort: Cohort) -> list[dict[str, Any]]:
 
 
 def same_fit(saved: Checkpoint, spec: Spec, layout: Layout, seed: int) -> dict[str, Any]:
-    """The state to go on from. Raises UsageError or DataError if this is not the fit that was interrupted."""
+    """The state to go on from.
+
+    Raises UsageError or DataError if this is not the fit that was interrupted, CheckpointError for a state of another
+    version.
+    """
     where = str(saved.path)
     if saved.training is None:
         raise UsageError("is no checkpoint of an unfinished fit", where=where, remedy="begin again with --overwrite")
+    for part in _STATE:
+        if part not in saved.training:
+            remedy = "use the version that its summary.json names, or begin again with --overwrite"
+            raise CheckpointError(f"holds no {part}, as the state of a fit has", where=where, remedy=remedy)
     here, there = (_without_files(one).model_dump() for one in (spec, saved.spec))
     if here != there:
         key = _first_difference(here, there)

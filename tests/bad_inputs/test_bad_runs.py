@@ -152,3 +152,19 @@ def test_a_run_made_on_a_gpu_opens_without_one(here: Path) -> None:
     ended = ncyber("infer", "run", "mouse.nwb", "--out", "gpu.h5", "--device", "cpu")
     assert ended.code == 0, explain(ended)
     assert same_numbers(numbers(here / "cpu.h5"), numbers(here / "gpu.h5"))
+
+
+@pytest.mark.parametrize(
+    ("training", "code", "said"),
+    [
+        (None, 2, "run/last.pt: is no checkpoint of an unfinished fit; begin again with --overwrite"),
+        ({}, 5, "run/last.pt: holds no seed, as the state of a fit has; use the version that its summary.json names"),
+        ({"seed": 0, "finished": []}, 5, "run/last.pt: holds no kept, as the state of a fit has"),
+    ],
+)
+def test_a_fit_does_not_go_on_from_another_state(
+    training: dict[str, Any] | None, code: int, said: str, here: Path
+) -> None:
+    content = torch.load(here / "run" / "best.pt", weights_only=True)
+    torch.save({**content, "training": training}, here / "run" / "last.pt")
+    assert_refused(ncyber("fit", "mouse.yaml", "--out", "run", "--resume", "--quiet"), code, said)
