@@ -7,7 +7,8 @@ trials, of which there are many, so that they are sharp. Of every seed
                 the ensemble, three students of them from other seeds (ncyber fit --teacher), and as a control two
                 students of the first of them alone. An ensemble pays where data are few, so that 40 of 800 trials are
                 there to learn from (5 %, as many choose the epoch, 720 are scored); that was settled before the first
-                student, on seed 701, where it gains .0046 bits/spike.
+                student, on seed 701, where it gains .0046 bits/spike. What students of one gain they owe to fresh
+                trials, whoever has made them up; what those of five gain beyond it, to the ensemble.
     privileged  an animal that reaches (privileged.yaml, 40 trials to learn from): two fits that see behaviour too, and
                 of two seeds each a fit to neurons alone and a pupil of the two that sees neurons alone
 
