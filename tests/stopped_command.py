@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ class Moment:
 @dataclass(frozen=True)
 class Ended:
     code: int  # -n: killed by signal n
+    cpu_s: float
     err: str  # with the results of the command, where it had any
 
 
@@ -58,18 +60,34 @@ def ncyber(
     moment: Moment | None = None,
     number: Any = None,
     largest_file: int = resource.RLIM_INFINITY,
+    kill_at_cpu_s: float = float("inf"),
 ) -> Ended:
-    """Run one command in `folder`; with a moment, `number` is sent then; files grow to so many bytes at most."""
+    """Run one command in `folder`; with a moment, `number` is sent then; files grow to so many bytes at most.
+
+    It is killed once it has used so much CPU time.
+    """
     end, begin = os.pipe()
     process = os.fork()
     if process == 0:
         os.close(end)
         _child([str(word) for word in words], folder, begin, moment, number, largest_file)
     os.close(begin)
+    if kill_at_cpu_s < float("inf"):
+        _kill(process, kill_at_cpu_s)
     with open(end, encoding="utf-8") as pipe:
         said = pipe.read()
-    _, status = os.waitpid(process, 0)
-    return Ended(os.waitstatus_to_exitcode(status), said)
+    _, status, used = os.wait4(process, 0)
+    return Ended(os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, said)
+
+
+def _kill(process: int, at_cpu_s: float) -> None:
+    """Kill a child once it has used so much CPU time, unless it ends before; it says less than a pipe holds."""
+    while not os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        if (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") >= at_cpu_s:
+            os.kill(process, signal.SIGKILL)
+            return
+        time.sleep(0.002)
 
 
 def _child(

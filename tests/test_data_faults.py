@@ -16,7 +16,10 @@ import numpy as np
 import pytest
 
 from ncyber_cli import cli
+from ncyber_cli.data.recording import TEST
+from ncyber_cli.data.split import split_trials
 from ncyber_cli.outputs.read_results import read_results
+from ncyber_cli.spec import Split
 
 N_TRIAL, N_BIN, N_UNIT = 20, 12, 6
 Arrays = dict[str, Any]
@@ -40,7 +43,7 @@ BODY = """\
   controller: {kind: setpoint}
   objective: {prior: slow}
   body: {kind: point_mass}"""
-KEYS = {"kind": "spikes", "where": "", "held_out": 0.2, "validation": 0.1, "test": 0.2, "body": BODY}
+KEYS: dict[str, Any] = {"kind": "spikes", "where": "", "held_out": 0.2, "validation": 0.1, "test": 0.2, "body": BODY}
 
 
 def sound() -> Arrays:
@@ -73,6 +76,13 @@ def put(name: str, where: Any, value: float) -> Callable[[Arrays], Arrays]:
     return spoil
 
 
+def silent_in_training(arrays: Arrays) -> Arrays:
+    """A unit that fires in test trials alone."""
+    split = split_trials(Split(validation=KEYS["validation"], test=KEYS["test"]), "rat", N_TRIAL)
+    arrays["counts"][split != TEST, :, 1] = 0
+    return arrays
+
+
 def kept(trials: Any = slice(None), bins: Any = slice(None), units: Any = slice(None)) -> Callable[[Arrays], Arrays]:
     def spoil(arrays: Arrays) -> Arrays:
         return {
@@ -100,6 +110,7 @@ CASES = {
     "a constant channel": Case(put("position", (slice(None), slice(None), 1), 0.3)),
     "no spike at all": Case(put("counts", slice(None), 0)),
     "a unit without spikes": Case(put("counts", (slice(None), slice(None), 1), 0)),
+    "a unit without spikes in training": Case(silent_in_training),
     "constant calcium": Case(put("counts", slice(None), 1), keys=CALCIUM),
     "one neuron, which is held out": Case(kept(units=[0]), 4, "all 1 units are held out"),
     "one neuron": Case(kept(units=[0]), keys=NO_HELD_OUT),

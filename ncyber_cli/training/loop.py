@@ -155,12 +155,13 @@ class Start:
         began = time.monotonic()
         while not self.done:
             order, made_up = self._epoch_order()
+            fresh = np.array_split(made_up, self.steps_per_epoch)
             while self.step < self.steps_per_epoch:
                 if stop():
                     return
-                fresh = np.array_split(made_up, self.steps_per_epoch)[self.step]
-                if not self._fits(order[self.step * self.batch :][: self.batch], fresh):
+                if not self._fits(order[self.step * self.batch :][: self.batch], fresh[self.step]):
                     self._halve_batch()
+                    fresh = np.array_split(made_up, self.steps_per_epoch)
             result = self._end_epoch(time.monotonic() - began)
             began = time.monotonic()
             on_epoch(result)

@@ -121,6 +121,7 @@ class _Starts:
         self.finished: list[StartResult] = []
         self.kept: dict[str, Tensor] = {}  # weights of the best of them
         self.current: Start | None = None
+        self._batch = job.spec.training.first_batch
         self._saved_s = time.monotonic()
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -283,6 +284,9 @@ class _Starts:
         cost = {"seconds": result.seconds, "cpu_s": time.process_time()}  # of the epoch; of the process so far
         self.log.append(result.epoch, {**scores, **rest, **cost}, start=len(self.finished))
         self.report({"epoch": result.epoch, **scores})
+        if result.batch < self._batch:
+            self._batch = result.batch
+            self.report({"message": f"memory does not suffice for more: steps on {result.batch} trials from here on"})
         if time.monotonic() - self._saved_s >= _SAVE_EVERY_S:
             self.save()
 
