@@ -129,7 +129,7 @@ def _abandoned(partial: Path) -> bool:
 def _lives(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # there is none, or there can be none of such a number
         return False
     except PermissionError:  # of another user
         return True
