@@ -15,8 +15,8 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-import torch
 from finished_run import REACH_DATA, REACH_MODEL, reach_files
+from same import assert_same
 from stopped_command import Moment, ncyber
 
 from ncyber_cli.outputs.metrics_log import read_metrics
@@ -75,21 +75,6 @@ def state_of(run: Path) -> Any:
     checkpoints = {name: load(run / name) for name in ("best.pt", "last.pt")}
     weights = {name: (each.model_state, each.training) for name, each in checkpoints.items()}
     return summary, log, weights
-
-
-def assert_same(one: Any, other: Any, path: str = "") -> None:
-    if isinstance(one, dict):
-        assert one.keys() == other.keys(), path
-        for key in one:
-            assert_same(one[key], other[key], f"{path}.{key}")
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(other), path
-        for index, (left, right) in enumerate(zip(one, other, strict=True)):
-            assert_same(left, right, f"{path}.{index}")
-    elif isinstance(one, torch.Tensor):
-        assert torch.equal(one, other), path
-    else:
-        assert one == other, path
 
 
 def partials(folder: Path) -> list[Path]:

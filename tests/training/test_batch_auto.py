@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 from fits import make_job, metrics, run
-from test_resume import assert_same, assert_same_run, interrupt_in_step
+from same import assert_same
+from test_resume import assert_same_run, interrupt_in_step
 
 from ncyber_cli.errors import Interrupted, ResourceError
 from ncyber_cli.training import step

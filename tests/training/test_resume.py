@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from fits import STEPS, make_job, metrics, run
+from same import assert_same
 
 from ncyber_cli.data.recording import TRAIN
 from ncyber_cli.errors import Interrupted
@@ -33,21 +33,6 @@ def interrupt_in_step(monkeypatch: pytest.MonkeyPatch, step: int, number: signal
         return real(*arguments)
 
     monkeypatch.setattr(loop, "train_step", train_step)
-
-
-def assert_same(one: Any, other: Any, path: str = "") -> None:
-    if isinstance(one, dict):
-        assert one.keys() == other.keys(), path
-        for key in one:
-            assert_same(one[key], other[key], f"{path}.{key}")
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(other), path
-        for index, (left, right) in enumerate(zip(one, other, strict=True)):
-            assert_same(left, right, f"{path}.{index}")
-    elif isinstance(one, torch.Tensor):
-        assert torch.equal(one, other), path
-    else:
-        assert one == other, path
 
 
 def assert_same_run(one: Job, other: Job) -> None:
