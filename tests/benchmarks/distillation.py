@@ -84,6 +84,7 @@ def ensemble(seed: int, overrides: Sequence[str], work: Path) -> tuple[dict[str,
         "of_five": np.mean([found.nats([run]) for run in students], axis=0) - alone,
         "of_one": np.mean([found.nats([run]) for run in of_one], axis=0) - alone,
     }
+    gain["of_five_beyond_of_one"] = gain["of_five"] - gain["of_one"]
     scored = Scored(gain, found.spikes)
     fits = {"single": singles, "of_five": students, "of_one": of_one}
     bits = {name: [found.co_bps([run]) for run in runs] for name, runs in fits.items()}
