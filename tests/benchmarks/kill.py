@@ -7,7 +7,7 @@ A moment is a share of the CPU time that the uninterrupted command took, one in 
 again as the README's line for SLURM does, with --resume if there is a last.pt; infer as it was, with --overwrite if its
 results file is there. What it ends with has to be bit-equal to the uninterrupted run: best.pt and last.pt (the state of
 optimisers and generators too), metrics.jsonl and summary.json but for times and the command line, every dataset of the
-results file, the bytes of the NWB files. Before that, every file that the killed process left is opened: a checkpoint
+results file, the names of the NWB files. Before that, every file that the killed process left is opened: a checkpoint
 loads, a results file is complete. After it no temporary file may be left.
 
 Checkpoints are written every 0.2 s here, not every 30 s, so that kills hit them. Prints JSON; exits 8 unless every kill
