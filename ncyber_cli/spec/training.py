@@ -52,9 +52,9 @@ class Teacher(Part):
 
     rates: list[str] = Field(
         default_factory=list,
-        description="runs of ncyber, which make up fresh trials: training trials whose activity they draw anew; or HDF5 "
-        "files of rates of the training trials themselves, of several the mean. Relative to this file, or --teacher "
-        "on the command line",
+        description="runs of ncyber, which make up fresh trials: training trials whose activity they draw anew; or "
+        "HDF5 files of rates of the training trials themselves, of several the mean. Relative to this file, or "
+        "--teacher on the command line",
     )
     weight: Annotated[float, Field(gt=0, le=100)] = Field(
         4.0, description="of rates from files beside the data, at first; it fades to nothing until the end"
