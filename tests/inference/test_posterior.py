@@ -49,7 +49,7 @@ def pick(batch: Batch, trials: Tensor) -> Batch:
 
 
 def padded(batch: Batch, extra: int) -> Batch:
-    timed = [f.name for f in fields(Batch) if f.name not in ("session", "animal", "encodable", "when")]
+    timed = [f.name for f in fields(Batch) if f.name not in ("session", "animal", "encodable", "when", "midway")]
     wide = {name: pad(getattr(batch, name), (0, extra) if name == "mask" else (0, 0, 0, extra)) for name in timed}
     return replace(batch, **wide)
 
