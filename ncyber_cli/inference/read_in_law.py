@@ -7,21 +7,29 @@ encoder of few trials from learning them by heart; many trials overrule it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from ncyber_cli.inference.encoder import ReadIn
-
-if TYPE_CHECKING:
-    from ncyber_cli.inference.elbo import NeuroModel
+from ncyber_cli.inference.encoder import Encoder, ReadIn
+from ncyber_cli.model.closed_loop import ClosedLoop
 
 _RIDGE = 0.05  # as a share of the tuning's variance
 _LEAST_SPREAD = 0.05  # of a column's mean square: few known neurons are fitted better than others would be
 HeldOut = Sequence[Sequence[bool]]  # of each session, (unit)
+
+
+@runtime_checkable
+class EncodingModel(Protocol):
+    """A model with an encoder."""
+
+    loop: ClosedLoop
+    encoder: Encoder
+
+    def modules(self) -> Iterator[nn.Module]: ...
 
 
 class ReadInLaw(nn.Module):
@@ -30,7 +38,7 @@ class ReadInLaw(nn.Module):
     kept: Bool[Tensor, "session unit"]  # of the new sessions
     n_unit: Float[Tensor, " session"]
 
-    def __init__(self, known: NeuroModel, known_held_out: HeldOut, held_out: HeldOut, n_unit: int) -> None:
+    def __init__(self, known: EncodingModel, known_held_out: HeldOut, held_out: HeldOut, n_unit: int) -> None:
         """`known` is a fitted model; the new sessions' tables are padded to `n_unit`."""
         super().__init__()
         encodable = [~torch.tensor(each) for each in known_held_out]
@@ -62,7 +70,7 @@ class ReadInLaw(nn.Module):
         self.n_table += 1
 
     @torch.no_grad()
-    def predict(self, model: NeuroModel) -> None:
+    def predict(self, model: EncodingModel) -> None:
         """Set every weight into `model`'s encoder and causal reader to what the law says of its present readouts."""
         tuning = _tuning(model) * self.kept[:, :, None]
         for index, table in enumerate(_tables(model)):
@@ -70,7 +78,7 @@ class ReadInLaw(nn.Module):
         for index, part in enumerate(_read_ins(model)):
             part.offset.copy_(self.get_buffer(f"offset_{index}").expand_as(part.offset))
 
-    def log_density(self, model: NeuroModel) -> Float[Tensor, ""]:
+    def log_density(self, model: EncodingModel) -> Float[Tensor, ""]:
         """Log density of the weights into the encoder given the readouts, up to a constant; padded units cost nothing.
 
         Readouts are what data say of them, not what their read-ins would like; readers learn from simulated trials, of
@@ -85,17 +93,17 @@ class ReadInLaw(nn.Module):
         return total
 
 
-def _read_ins(model: NeuroModel) -> list[ReadIn]:
+def _read_ins(model: EncodingModel) -> list[ReadIn]:
     """The encoder's, then those of the readers."""
     return [part for part in model.modules() if isinstance(part, ReadIn)]
 
 
-def _tables(model: NeuroModel) -> list[Tensor]:
+def _tables(model: EncodingModel) -> list[Tensor]:
     """(session, unit, ...) weights: two of the encoder, then those of readers."""
     return [model.encoder.latent_path, *(part.weight for part in _read_ins(model))]
 
 
-def _tuning(model: NeuroModel) -> Float[Tensor, "session unit n_latent"]:
+def _tuning(model: EncodingModel) -> Float[Tensor, "session unit n_latent"]:
     """What a standardised observation of each neuron says of the latents: its score, to first order."""
     emission, scale = model.loop.emission, model.encoder.unit_scale
     readout = emission.readout * emission.latent_mask

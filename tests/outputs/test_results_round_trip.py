@@ -26,12 +26,13 @@ FLOATS = {"width": 32, "allow_infinity": False}
 
 @st.composite
 def headers(draw: st.DrawFn) -> SessionHeader:
-    """A session of any names with one group of features; trials end where they like."""
+    """A session of any names with one group of features; trials end where they like, before the next begins."""
     trials, bins, units = draw(st.integers(1, 5)), draw(st.integers(1, 6)), draw(st.integers(1, 3))
     lengths = np.array(draw(st.lists(st.integers(1, bins), min_size=trials, max_size=trials)))
     mask = np.arange(bins) < lengths[:, None]
     bin_s = draw(st.floats(0.001, 1))
-    start_s = np.cumsum(draw(st.lists(st.floats(1, 20), min_size=trials, max_size=trials)))
+    pauses_s = draw(st.lists(st.floats(0.1, 20), min_size=trials, max_size=trials))
+    start_s = np.cumsum(bins * bin_s + np.array(pauses_s))
     unit_id = draw(st.lists(names, min_size=units, max_size=units, unique=True))
     return SessionHeader(
         animal=draw(names),

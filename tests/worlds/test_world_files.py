@@ -6,7 +6,7 @@ import pynwb
 import pytest
 
 from ncyber_cli.data.write_nwb import write_nwb
-from ncyber_cli.errors import DataError
+from ncyber_cli.errors import DataError, ResourceError
 from ncyber_cli.worlds import lorenz, reach
 from ncyber_cli.worlds.simulated import SimulatedAnimal
 from ncyber_cli.worlds.to_nwb import GAP_S, save_animal, significant, to_contents
@@ -65,7 +65,7 @@ def test_a_failed_write_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("ncyber_cli.data.write_nwb._fix_object_ids", fail)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(ResourceError, match="the disk is full"):
         write_nwb(to_contents(animal), tmp_path / "reach-1.nwb")
     assert list(tmp_path.iterdir()) == []
 
