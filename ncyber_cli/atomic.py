@@ -18,7 +18,7 @@ from ncyber_cli.errors import DiskFull, UsageError
 
 _SUFFIX = ".ncyber-partial"
 _WRITER = re.compile(r"\.([0-9a-f]{8})-(\d+)\.\w*" + re.escape(_SUFFIX))
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a quota, a limit of file sizes
 _ABANDONED_S = 24 * 3600.0  # of a writer on another machine, which cannot be asked: whoever writes does so every hour
 
 
@@ -75,7 +75,7 @@ def disk_full_explained(target: Path) -> Iterator[None]:
 
 
 def _says_full(error: BaseException) -> bool:
-    return getattr(error, "errno", None) in _FULL or any(f"errno = {number}," in str(error) for number in _FULL)
+    return getattr(error, "errno", None) in FULL or any(f"errno = {number}," in str(error) for number in FULL)
 
 
 def _with_what_led_to(error: BaseException | None) -> Iterator[BaseException]:

@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ncyber_cli import __version__
+from ncyber_cli.atomic import FULL
 from ncyber_cli.commands.adapt import adapt
 from ncyber_cli.commands.compare import compare
 from ncyber_cli.commands.design import design
@@ -30,7 +31,6 @@ from ncyber_cli.memory import is_out_of_memory
 from ncyber_cli.stop_signals import signals_raise
 
 DEBUG_VARIABLE = "NCYBER_DEBUG"
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 THREADS_VARIABLE = "OMP_NUM_THREADS"  # heeded by torch, BLAS and scikit-learn, which are imported after it is set
 
@@ -112,7 +112,7 @@ def _run() -> None:
 
 def _remedy(number: int) -> str:
     """What may help where the system refused to read or write."""
-    if number in _FULL:
+    if number in FULL:
         return "free some space, raise the quota, or choose another --out"
     if number in _FORBIDDEN:
         return "choose another --out, or ask for the right to write there"
