@@ -56,11 +56,12 @@ def locate(times_s: NDArray[np.float64], grid: Grid) -> NDArray[np.int64]:
     slack = SLACK * grid.bin_s
     first = np.searchsorted(times_s, grid.start_s - slack)
     n_spike = np.searchsorted(times_s, grid.stop_s - slack) - first
-    trial = np.repeat(np.arange(grid.n_trial), n_spike)
-    spike = np.arange(len(trial)) + np.repeat(first - (np.cumsum(n_spike) - n_spike), n_spike)
-    flat: NDArray[np.int64] = np.floor((times_s[spike] - grid.start_s[trial]) / grid.bin_s + SLACK).astype(np.int64)
-    np.clip(flat, 0, grid.n_bins[trial] - 1, out=flat)
-    flat += trial * grid.n_time
+    spike = np.repeat(first - (np.cumsum(n_spike) - n_spike), n_spike)
+    spike += np.arange(len(spike))
+    since_s = times_s[spike] - np.repeat(grid.start_s, n_spike)
+    flat: NDArray[np.int64] = np.floor(since_s / grid.bin_s + SLACK).astype(np.int64)
+    np.clip(flat, 0, np.repeat(grid.n_bins - 1, n_spike), out=flat)
+    flat += np.repeat(np.arange(grid.n_trial) * grid.n_time, n_spike)
     return flat
 
 

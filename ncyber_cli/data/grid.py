@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ class Grid:
     def n_time(self) -> int:
         return int(self.n_bins.max())
 
-    @property
+    @cached_property
     def stop_s(self) -> NDArray[np.float64]:
         return self.start_s + self.n_bins * self.bin_s
 
