@@ -11,7 +11,7 @@ from ncyber_cli.checks.holding import Holding, all_missing, digits, first_rows, 
 from ncyber_cli.data.columns import text, texts
 from ncyber_cli.data.numeric import dataset, read_ends, read_row_numbers
 from ncyber_cli.data.nwb_objects import is_events, is_intervals, is_series, is_units, neurodata_type, typed_groups
-from ncyber_cli.data.nwb_tables import column_names, region_table, row_ids
+from ncyber_cli.data.nwb_tables import column_names, region_table, row_count
 
 _OUTSIDE = ("general/", "stimulus/templates/")  # notes on the session
 _AREA_COLUMNS = ("location", "area", "brain_area", "region")
@@ -29,7 +29,7 @@ def nwb_objects(file: h5py.File) -> list[Holding]:
         if is_units(group):
             found.append(_units(group, path, above, f"{file.filename}:/{path}"))
         elif is_intervals(group) or is_events(group):
-            columns, rows = tuple(column_names(group)), (len(row_ids(group, f"{file.filename}:/{path}")),)
+            columns, rows = tuple(column_names(group)), (row_count(group, f"{file.filename}:/{path}"),)
             found.append(Holding(path, neurodata_type(group), rows, columns=columns, above=above))
         elif is_series(group):
             found.append(_series(group, path, above))
@@ -37,7 +37,7 @@ def nwb_objects(file: h5py.File) -> list[Holding]:
 
 
 def _units(table: h5py.Group, path: str, above: tuple[str, ...], where: str) -> Holding:
-    columns, n_unit = tuple(column_names(table)), len(row_ids(table, where))
+    columns, n_unit = tuple(column_names(table)), row_count(table, where)
     rate, span_s, times_s = None, None, dataset(table, "spike_times")
     if n_unit and "spike_times_index" in table and times_s is not None and times_s.dtype.kind in "iuf" and times_s.size:
         ends = read_ends(table, "spike_times_index", where, times_s.size)

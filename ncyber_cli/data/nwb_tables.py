@@ -29,7 +29,7 @@ def table_columns(table: h5py.Group, where: str, rows: NDArray[np.int64] | None 
 
     Raises DataError for a column that has not one value a row.
     """
-    columns, n_row = {}, len(row_ids(table, where))
+    columns, n_row = {}, row_count(table, where)
     for name in column_names(table):
         column = dataset(table, name)
         if column is None or column.shape is None or column.ndim != 1 or f"{name}_index" in table:
@@ -81,12 +81,17 @@ def _event_times_s(stamps: NDArray[Any], where: str) -> NDArray[np.float64]:
 
 def row_ids(table: h5py.Group, where: str) -> list[str]:
     """What the rows of a table are called. Raises DataError for a table without ids, one a row."""
+    row_count(table, where)
+    return texts(table["id"][()])
+
+
+def row_count(table: h5py.Group, where: str) -> int:
+    """How many rows a table has; none of them is read. Raises as `row_ids` does."""
     ids = dataset(table, "id")
-    names = None if ids is None or ids.shape is None else plain_column(ids[()])
-    if names is None:
+    if ids is None or ids.ndim != 1 or not (ids.dtype.kind in "biuf" or h5py.check_string_dtype(ids.dtype)):
         what = "has no column id of one number a row"
         raise DataError(what, where=where, remedy="the file is damaged, or was not written whole")
-    return texts(names)
+    return len(ids)
 
 
 def read_units(table: h5py.Group, source: NeuralSource, where: str) -> NeuralStream:
@@ -134,7 +139,7 @@ def _observed_s(table: h5py.Group, n_unit: int, where: str) -> list[NDArray[np.f
 
 
 def _unit_areas(table: h5py.Group, source: NeuralSource, columns: dict[str, NDArray[Any]], where: str) -> list[str]:
-    n_unit = len(row_ids(table, where))
+    n_unit = row_count(table, where)
     if source.area_column is not None:
         return filled(texts(needed(columns, source.area_column, where, "area_column")))
     if source.area != "from_electrodes":
@@ -151,7 +156,7 @@ def _unit_areas(table: h5py.Group, source: NeuralSource, columns: dict[str, NDAr
 def _first_electrode_locations(units: h5py.Group, n_unit: int, where: str) -> list[str]:
     """Location of each unit's first electrode; the column is ragged, or one electrode a unit."""
     electrodes = region_table(units["electrodes"], f"{where}/electrodes")
-    n_row = len(row_ids(electrodes, f"{where}/electrodes"))
+    n_row = row_count(electrodes, f"{where}/electrodes")
     rows = read_row_numbers(units, "electrodes", where, n_row)
     ends = np.arange(1, len(rows) + 1)
     if "electrodes_index" in units:
