@@ -22,13 +22,13 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a quota, a limit of 
 _ABANDONED_S = 24 * 3600.0  # of a writer on another machine, which cannot be asked: whoever writes does so every hour
 
 
-def refuse_existing(target: Path, *, overwrite: bool) -> None:
-    """Raise UsageError for an output that is there already, before anything is computed for it."""
+def refuse_existing(target: Path, *, overwrite: bool, option: str = "--out") -> None:
+    """Raise UsageError for an output of `option` that is there already, before anything is computed for it."""
     target = Path(target)
     if target.is_dir():
         raise UsageError("is a folder", where=str(target), remedy="name a file")
     if not overwrite and target.exists():
-        raise UsageError("exists already", where=str(target), remedy="choose another --out, or write --overwrite")
+        raise UsageError("exists already", where=str(target), remedy=f"choose another {option}, or write --overwrite")
 
 
 def refuse_inputs(targets: Iterable[Path], inputs: Iterable[Path]) -> None:

@@ -13,9 +13,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ncyber_cli.atomic import atomic_path
+from ncyber_cli.atomic import atomic_path, refuse_existing
 from ncyber_cli.data.recording import SPLIT_NAMES
-from ncyber_cli.errors import DataError, UsageError
+from ncyber_cli.errors import DataError
 from ncyber_cli.outputs.results_layout import (
     FORMAT,
     FORMAT_VERSION,
@@ -44,8 +44,7 @@ class ResultsWriter:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        if self._target.exists() and not self._overwrite:
-            raise UsageError("exists already", where=str(self._target), remedy="delete it or choose another --out")
+        refuse_existing(self._target, overwrite=self._overwrite)
         with ExitStack() as stack:
             partial = stack.enter_context(atomic_path(self._target))
             self._file = stack.enter_context(h5py.File(partial, "w"))

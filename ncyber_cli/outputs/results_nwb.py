@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from pynwb import NWBHDF5IO, NWBFile, TimeSeries
 from pynwb.epoch import TimeIntervals
 
-from ncyber_cli.atomic import atomic_path
-from ncyber_cli.errors import DataError, UsageError
+from ncyber_cli.atomic import atomic_path, refuse_existing
+from ncyber_cli.errors import DataError
 from ncyber_cli.outputs.nwb_about import UNKNOWN_START, session_fields, start_of, subject
 from ncyber_cli.outputs.read_results import read_results, session_groups, texts
 from ncyber_cli.outputs.results_layout import GROUPS, NO_CLUSTER, nwb_name
@@ -47,8 +47,7 @@ def nwb_from_results(results_path: Path, folder: Path, *, overwrite: bool = Fals
             remedy = "give each session its own name"
             raise DataError("two sessions would have one NWB file name", where=str(results_path), remedy=remedy)
         for target in sessions:
-            if target.exists() and not overwrite:
-                raise UsageError("exists already", where=str(target), remedy="delete it or choose another --nwb folder")
+            refuse_existing(target, overwrite=overwrite, option="--nwb")
         for target, group in sessions.items():
             with atomic_path(target) as partial:
                 _write_session(partial, group, dict(results.attrs))

@@ -277,7 +277,7 @@ def _check_nwb(sessions: Sequence[Session], options: InferOptions) -> None:
     targets = [options.nwb / nwb_name(session.animal, session.session) for session in sessions]
     refuse_inputs(targets, [session.path for session in sessions])
     for target in targets:
-        refuse_existing(target, overwrite=options.overwrite)
+        refuse_existing(target, overwrite=options.overwrite, option="--nwb")
     check_writable(options.nwb)
 
 
