@@ -22,6 +22,11 @@ def examples_an_epoch(cohort: Cohort, spec: Spec) -> int:
     return int(_windows_a_trial(cohort, trials, spec.window_bins).sum())
 
 
+def steps_an_epoch(cohort: Cohort, spec: Spec) -> int:
+    """Steps of the size that training begins with."""
+    return -(-examples_an_epoch(cohort, spec) // spec.training.first_batch)
+
+
 def draw_windows(cohort: Cohort, trials: Picks, length: int, generator: torch.Generator) -> Picks:
     """Windows of `length` bins, as many of each trial as it is long; a trial of at most `length` bins stays whole.
 

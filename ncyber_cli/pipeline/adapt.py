@@ -16,7 +16,7 @@ from ncyber_cli.data.batches import Cohort
 from ncyber_cli.data.open_hdf5 import file_sha256
 from ncyber_cli.data.prepare import labels_in
 from ncyber_cli.data.recording import TRAIN, VALIDATION, Session
-from ncyber_cli.data.training_windows import examples_an_epoch
+from ncyber_cli.data.training_windows import examples_an_epoch, steps_an_epoch
 from ncyber_cli.errors import CheckpointError, DataError, UsageError
 from ncyber_cli.model.layout import Layout
 from ncyber_cli.outputs.summary import AnimalSummary
@@ -164,11 +164,9 @@ def _first_trials(session: Session, number: int | None) -> Session:
 def _adapting_spec(spec: Spec, cohort: Cohort, epochs: int | None) -> Spec:
     """The run's spec with the new files, and a schedule that needs no validation trials."""
     training = spec.training
-    examples = examples_an_epoch(cohort, spec)
-    batch = min(training.first_batch, examples)
-    epochs = -(-_STEPS // -(-examples // batch)) if epochs is None else epochs
-    size = training.batch if training.batch == "auto" else batch
-    chosen = {"batch": size, "epochs": epochs, "patience": epochs, "starts": 1, "hold_controller": 0.0}
+    epochs = -(-_STEPS // steps_an_epoch(cohort, spec)) if epochs is None else epochs
+    batch = training.batch_of(examples_an_epoch(cohort, spec))
+    chosen = {"batch": batch, "epochs": epochs, "patience": epochs, "starts": 1, "hold_controller": 0.0}
     adapted = spec.model_copy(update={"training": training.model_copy(update=chosen)})
     return with_files(adapted, [session.path for session in cohort.sessions])
 

@@ -17,7 +17,7 @@ import torch
 
 from ncyber_cli.atomic import write_text
 from ncyber_cli.data.recording import TRAIN, Session
-from ncyber_cli.data.training_windows import examples_an_epoch
+from ncyber_cli.data.training_windows import examples_an_epoch, steps_an_epoch
 from ncyber_cli.errors import UsageError
 from ncyber_cli.outputs.provenance import plain
 from ncyber_cli.outputs.summary import AnimalSummary
@@ -105,12 +105,9 @@ def _from_scratch(
     few = [session.take(_kept(session, number)) for session in sessions]
     cohort = cohort_of(few, torch.float64 if spec.training.dtype == "float64" else torch.float32)
     training = spec.training
-    examples = examples_an_epoch(cohort, spec)
-    batch = min(training.first_batch, examples)
-    steps = -(-examples // batch)
-    epochs = max(training.epochs, -(-_SCRATCH_STEPS // steps))
-    size = training.batch if training.batch == "auto" else batch
-    chosen = training.model_copy(update={"batch": size, "epochs": epochs})
+    epochs = max(training.epochs, -(-_SCRATCH_STEPS // steps_an_epoch(cohort, spec)))
+    batch = training.batch_of(examples_an_epoch(cohort, spec))
+    chosen = training.model_copy(update={"batch": batch, "epochs": epochs})
     spec = with_files(spec.model_copy(update={"training": chosen}), [session.path for session in sessions])
     folder, device = RunFolder(out), chosen_device(request.device)
     with folder.locked(resume=False, overwrite=True, remark=progress.say):

@@ -99,3 +99,7 @@ class Training(Part):
     def first_batch(self) -> int:
         """Trials per step to begin with."""
         return DEFAULT_BATCH if self.batch == "auto" else self.batch
+
+    def batch_of(self, examples: int) -> int | Literal["auto"]:
+        """`batch`, but no more than there are to train on."""
+        return "auto" if self.batch == "auto" else min(self.batch, examples)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ncyber_cli.data.batches import Cohort
 from ncyber_cli.data.recording import TRAIN
-from ncyber_cli.data.training_windows import examples_an_epoch
+from ncyber_cli.data.training_windows import steps_an_epoch
 from ncyber_cli.inference.elbo import NeuroModel
 from ncyber_cli.spec import Spec
 from ncyber_cli.training.common_basis import SessionAlignment
@@ -45,8 +45,7 @@ def try_rotations(
 
 def _scores(model: NeuroModel, cohort: Cohort, spec: Spec, seed: int, sessions: Sequence[int]) -> list[float]:
     """Nats per bin of each of the sessions, after a few steps."""
-    steps_per_epoch = -(-examples_an_epoch(cohort, spec) // spec.training.first_batch)
-    training = spec.training.model_copy(update={"epochs": -(-_STEPS // steps_per_epoch)})
+    training = spec.training.model_copy(update={"epochs": -(-_STEPS // steps_an_epoch(cohort, spec))})
     start = Start(model, cohort, spec.model_copy(update={"training": training}), seed, matured=True)
     start.run(lambda epoch: None, lambda: False)
     return [evaluate(model, cohort, cohort.picks(TRAIN, index), spec.inference).elbo_nats for index in sessions]
