@@ -312,12 +312,18 @@ FILES: dict[str, tuple[Spoil, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", FILES)
-def test_a_bad_file_is_refused(case: str, here: Path) -> None:
-    spoil, text, said = FILES[case]
+def spoilt(row: tuple[Spoil, str, str], here: Path) -> str:
+    """A row's spec and file in place; what is to be said of them."""
+    spoil, text, said = row
     (here / "worm.yaml").write_text(text)
     with h5py.File("worm.h5", "r+") as file:
         spoil(file)
+    return said
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_a_bad_file_is_refused(case: str, here: Path) -> None:
+    said = spoilt(FILES[case], here)
     assert_refused(ncyber("validate", "worm.yaml"), 4, said)
     assert_refused(ncyber("fit", "worm.yaml", "--out", "new", "--dry-run"), 4, said)
     looked = ncyber("inspect", "worm.h5", "--quality")
@@ -340,10 +346,7 @@ WARNED: dict[str, tuple[Spoil, str, str]] = {
 
 @pytest.mark.parametrize("case", WARNED)
 def test_what_runs_and_may_not_be_meant_is_said(case: str, here: Path) -> None:
-    spoil, text, said = WARNED[case]
-    (here / "worm.yaml").write_text(text)
-    with h5py.File("worm.h5", "r+") as file:
-        spoil(file)
+    said = spoilt(WARNED[case], here)
     ended = ncyber("validate", "worm.yaml")
     assert ended.code == 0, explain(ended)
     assert f"warning: worm.h5:{said}" in ended.out

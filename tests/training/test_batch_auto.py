@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,9 @@ import pytest
 import torch
 from fits import make_job, metrics, run
 from same import assert_same
-from test_resume import assert_same_run, interrupt_in_step
+from test_resume import assert_same_run, run_until
 
-from ncyber_cli.errors import Interrupted, ResourceError
+from ncyber_cli.errors import ResourceError
 from ncyber_cli.training import step
 from ncyber_cli.training.checkpoint import load
 
@@ -99,10 +98,7 @@ def test_a_fit_that_halves_and_is_stopped_is_the_fit_that_was_never_stopped(
         job.folder.mkdir()
     limit_memory(monkeypatch, 4)
     run(whole)
-    with monkeypatch.context() as patch:
-        interrupt_in_step(patch, stopped_at, signal.SIGTERM)
-        with pytest.raises(Interrupted):
-            run(parts)
+    run_until(parts, stopped_at, monkeypatch)
     run(parts, resume=True)
     assert_same_run(whole, parts)
 

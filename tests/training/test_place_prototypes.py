@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 
 import pytest
 import torch
 from fits import STEPS, make_job, run
-from test_resume import assert_same_run, interrupt_in_step
+from test_resume import assert_same_run, run_until
 from tiny import make_tiny
 
-from ncyber_cli.errors import Interrupted
 from ncyber_cli.model.objective import Objective
 from ncyber_cli.model.prototypes import PrototypeLaw
 from ncyber_cli.training.checkpoint import load, restore
@@ -138,9 +136,6 @@ def test_a_fit_that_went_on_is_the_fit_that_was_never_stopped(
     for job in (whole, cut):
         job.folder.mkdir()
     run(whole)
-    with monkeypatch.context() as patch:
-        interrupt_in_step(patch, step, signal.SIGTERM)
-        with pytest.raises(Interrupted):
-            run(cut)
+    run_until(cut, step, monkeypatch)
     run(cut, resume=True)
     assert_same_run(whole, cut)

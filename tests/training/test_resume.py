@@ -20,7 +20,7 @@ from ncyber_cli.training.starts import Job
 from ncyber_cli.training.teacher import Teacher
 
 
-def interrupt_in_step(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals) -> None:
+def interrupt_in_step(monkeypatch: pytest.MonkeyPatch, step: int, number: int) -> None:
     """Let a signal arrive while the `step`-th step from now on is taken, counted from 1."""
     taken = 0
     real = loop.train_step
@@ -33,6 +33,16 @@ def interrupt_in_step(monkeypatch: pytest.MonkeyPatch, step: int, number: signal
         return real(*arguments)
 
     monkeypatch.setattr(loop, "train_step", train_step)
+
+
+def run_until(
+    job: Job, step: int, monkeypatch: pytest.MonkeyPatch, number: int = signal.SIGTERM, *, resume: bool = False
+) -> None:
+    """Fit, and be stopped by a signal in the `step`-th step from now on."""
+    with monkeypatch.context() as patch:
+        interrupt_in_step(patch, step, number)
+        with pytest.raises(Interrupted):
+            run(job, resume=resume)
 
 
 def assert_same_run(one: Job, other: Job) -> None:
@@ -59,10 +69,7 @@ def test_stopped_and_resumed_equals_never_stopped(
     step: int, whole: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = make_job(tmp_path, starts=2)
-    with monkeypatch.context() as patch:
-        interrupt_in_step(patch, step, signal.SIGTERM)
-        with pytest.raises(Interrupted):
-            run(job)
+    run_until(job, step, monkeypatch)
     run(job, resume=True)
     assert_same_run(whole, job)
 
@@ -82,10 +89,7 @@ def test_every_kind_of_state_is_kept(
     twice = make_job(tmp_path / "twice", kind, **training)
     twice.folder.mkdir()
     for resume, step in ((False, STEPS), (True, STEPS + 2)):
-        with monkeypatch.context() as patch:
-            interrupt_in_step(patch, step, signal.SIGUSR1)
-            with pytest.raises(Interrupted):
-                run(twice, resume=resume)
+        run_until(twice, step, monkeypatch, signal.SIGUSR1, resume=resume)
     run(twice, resume=True)
     assert_same_run(once, twice)
 
@@ -106,10 +110,7 @@ def test_a_student_of_fresh_trials_goes_on_with_those_that_were_due(
     for job in (once, twice):
         job.folder.mkdir()
     run(once)
-    with monkeypatch.context() as patch:
-        interrupt_in_step(patch, STEPS + 2, signal.SIGTERM)
-        with pytest.raises(Interrupted):
-            run(twice)
+    run_until(twice, STEPS + 2, monkeypatch)
     run(twice, resume=True)
     assert_same_run(once, twice)
 
@@ -119,10 +120,7 @@ def test_what_a_stopped_fit_has_logged_beyond_its_state_is_taken_back(
 ) -> None:
     """A killed fit has saved nothing for up to half a minute; its later lines of metrics are written anew."""
     job = make_job(tmp_path, starts=2)
-    with monkeypatch.context() as patch:
-        interrupt_in_step(patch, STEPS + 1, signal.SIGTERM)
-        with pytest.raises(Interrupted):
-            run(job)
+    run_until(job, STEPS + 1, monkeypatch)
     line = (job.folder / "metrics.jsonl").read_bytes()
     (job.folder / "metrics.jsonl").write_bytes(line + line.replace(b'"epoch": 1', b'"epoch": 2') + line[:20])
     run(job, resume=True)
