@@ -50,11 +50,11 @@ def release() -> None:
 
 
 def in_pieces(
-    items: NDArray[np.int64], size: int, work: Callable[[NDArray[np.int64]], Found], option: str
+    items: NDArray[np.int64], size: int, work: Callable[[NDArray[np.int64]], Found], remedy: str
 ) -> Iterator[Found]:
     """`work` on `size` items at a time; where memory does not suffice, on half as many from there on.
 
-    Raises ResourceError where it does not suffice for one; `option` says what else to try.
+    Raises ResourceError where it does not suffice for one; `remedy` says what else to try.
     """
     done = 0
     while done < len(items):
@@ -66,7 +66,7 @@ def in_pieces(
             pass
         if found is None:
             release()
-            size = half(size, option)
+            size = half(size, remedy)
             continue
         done += size
         yield found

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ncyber_cli.errors import DataError
 
-_LARGEST = float(np.finfo(np.float32).max)  # activity and behaviour are kept in float32
+LARGEST = float(np.finfo(np.float32).max)  # activity and behaviour are kept in float32
 _CHUNK = 1 << 22  # bounds the temporaries of a check over hundreds of millions of spikes
 
 
@@ -86,7 +86,7 @@ def check_finite(values: NDArray[Any], *, where: str) -> None:
     rows = max(1, _CHUNK // max(1, values[:1].size))
     for start in range(0, len(values), rows):
         piece = values[start : start + rows]
-        beyond = np.isinf(piece) if piece.dtype.itemsize <= 4 else np.abs(piece) > _LARGEST
+        beyond = np.isinf(piece) if piece.dtype.itemsize <= 4 else np.abs(piece) > LARGEST
         if beyond.any():
             at = [int(i) for i in np.argwhere(beyond)[0]]
             value = piece[tuple(at)]

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ncyber_cli.data.check_times import LARGEST
 from ncyber_cli.data.did_you_mean import did_you_mean
 from ncyber_cli.data.grid import SLACK, Grid
 from ncyber_cli.data.recording import IntervalTable, Recording
 from ncyber_cli.data.resample import binned, causal_difference
 from ncyber_cli.errors import DataError
 from ncyber_cli.spec import InputSource, Spec
-
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def _step(name: str, on: NDArray[np.bool_], grid: Grid) -> Features:
 
 def _context(name: str, column: NDArray[Any], grid: Grid, labels: Sequence[str] | None, where: str) -> Features:
     if column.dtype.kind != "U":
-        if not (np.isnan(column) | (np.abs(column) < _LARGEST)).all():
+        if not (np.isnan(column) | (np.abs(column) < LARGEST)).all():
             raise DataError("a context is infinite in some trial", where=where, remedy="write a finite number or NaN")
         values, names = np.nan_to_num(column.astype(np.float32), nan=0.0)[:, None], [name]
     else:

@@ -6,7 +6,7 @@ Both are pure in the tensors they are given: noise comes in, nothing is read bac
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -178,9 +178,10 @@ def given_of(
     force = batch.force.transpose(0, 1) if batch.force.shape[2] else None
     embedding = loop.brain.individuals(batch.animal, batch.session, noise.embedding)
     inputs = batch.input.transpose(0, 1)
-    silent = loop.silent(batch.input)
-    recorded = Given(batch.animal, inputs, embedding, force, objective, actuator, body, known, body_noise)
-    return replace(recorded, silent=silent, midway=batch.midway)
+    return Given(
+        batch.animal, inputs, embedding, force, objective, actuator, body, known, body_noise,
+        silent=loop.silent(batch.input), midway=batch.midway,
+    )  # fmt: skip
 
 
 def _first_actuator(loop: ClosedLoop, messages: Messages, noise: Tensor) -> tuple[Tensor | None, Tensor]:

@@ -179,8 +179,7 @@ def _score(
     found |= {"connectome": against_connectome(edges)}
     found["drift"] = drift_sizes(run, cohort.sessions)
     if job.spec.training.batch == "auto":
-        found_batch = {"batch": outcome.starts[-1].batch}
-        training = job.spec.training.model_copy(update=found_batch)
+        training = job.spec.training.model_copy(update={"batch": outcome.starts[-1].batch})
         write_text(folder.spec, spec_text(job.spec.model_copy(update={"training": training})))
     _write_summary(folder, job, outcome, {**found, **(more or {})})
     return rows
